@@ -1,0 +1,485 @@
+"""strangler.toml, read once and checked whole: what runs, who answers, and what is to move.
+
+Everything past this module works on these frozen values; nobody else opens the file.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from strangler.errors import ConfigError, UsageError
+
+FILE_NAME = "strangler.toml"
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+# Django's path converters, as regular expressions (django.urls.converters).
+CONVERTERS = {
+    "int": "[0-9]+",
+    "str": "[^/]+",
+    "slug": "[-a-zA-Z0-9_]+",
+    "uuid": "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    "path": ".+",
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route of a capability, written as Django writes it: `GET /api/catalog/products/<int:pk>/`."""
+
+    method: str
+    path: str
+
+    @property
+    def regex(self) -> str:
+        """The path as an RE2 expression that matches whole paths, without the query string."""
+        pieces = re.split(r"<(?:(\w+):)?\w+>", self.path)
+        # re.split puts each converter between the literals around it.
+        out = [re.escape(pieces[0]).replace("\\-", "-")]
+        for converter, literal in zip(pieces[1::2], pieces[2::2], strict=True):
+            out += [CONVERTERS[converter or "str"], re.escape(literal).replace("\\-", "-")]
+        return "".join(out)
+
+    def matches(self, method: str, path: str) -> bool:
+        """Whether a request belongs to this route; HEAD belongs to its GET. `path` may carry a query string."""
+        same = method == self.method or (method == "HEAD" and self.method == "GET")
+        return same and re.fullmatch(self.regex, path.partition("?")[0]) is not None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database: named by the variable `env`, or made `beside` another one (with a role of its own)."""
+
+    name: str
+    env: str
+    beside: str | None
+
+
+@dataclass(frozen=True)
+class Home:
+    """One of the places that can answer: a process that the kit starts, or a `url` where it already runs."""
+
+    name: str
+    process: str | None
+    url: str | None
+    database: str | None
+
+
+@dataclass(frozen=True)
+class Process:
+    """Something that `strangler run` starts: argument vectors with {placeholders}, and a path to ask for health."""
+
+    name: str
+    command: tuple[str, ...]
+    prepare: tuple[tuple[str, ...], ...]
+    health: str | None
+    needs: tuple[str, ...]
+    env: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Where clients come in, and who answers what no capability claims."""
+
+    port: int
+    default: str
+    exchange: str | None
+    session_cookie: str
+    tester_header: str
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The numbers that an advance is held to; shares in 0..1."""
+
+    mismatch_limit: float
+    confidence: float
+    latency_slack: float
+    critical: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Capability:
+    """The smallest thing that moves: routes of one context, with the tables they read.
+
+    `owner` is the home that answers before the move (the gateway's default), `home` the one that it moves to.
+    `phase` is the wanted phase as it stands in the file.
+    """
+
+    name: str
+    kind: str
+    owner: str
+    home: str
+    phase: str
+    routes: tuple[Route, ...]
+    tables: tuple[str, ...]
+    gate: Gate
+
+    def route_of(self, method: str, path: str) -> Route | None:
+        """The route that a request takes, or None if the capability doesn't claim it."""
+        return next((route for route in self.routes if route.matches(method, path)), None)
+
+
+@dataclass(frozen=True)
+class Ignore:
+    """A difference that is declared to be no bug, until a day: counted and shown all the same."""
+
+    route: str
+    path: str
+    reason: str
+    until: datetime.date
+
+
+@dataclass(frozen=True)
+class Compare:
+    """How much is captured and compared, and which differences are declared."""
+
+    sample: float
+    control: float
+    queue: int
+    record: int
+    tokens: tuple[str, ...]
+    kind_claim: str
+    ignores: tuple[Ignore, ...]
+
+
+@dataclass(frozen=True)
+class LoadRequest:
+    """A path template with {int:A:B} and {choice:a|b}, and its weight among the others."""
+
+    path: str
+    weight: int
+
+
+@dataclass(frozen=True)
+class Load:
+    """Who asks for what, and how often; `rate` in requests a second."""
+
+    rate: float
+    login_path: str
+    login_form: Mapping[str, str]
+    users: tuple[str, ...]
+    requests: tuple[LoadRequest, ...]
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole file. `root` is the directory that it lies in."""
+
+    root: Path
+    name: str
+    databases: Mapping[str, Database]
+    homes: Mapping[str, Home]
+    processes: Mapping[str, Process]
+    gateway: Gateway
+    capabilities: Mapping[str, Capability]
+    compare: Compare
+    load: Load
+
+    def capability(self, name: str) -> Capability:
+        """The capability of that name; UsageError names those that exist."""
+        try:
+            return self.capabilities[name]
+        except KeyError:
+            known = ", ".join(sorted(self.capabilities)) or "none"
+            raise UsageError(
+                f"There is no capability {name!r} in {FILE_NAME}; it declares: {known}. Nothing was changed."
+            ) from None
+
+
+class _Table:
+    """A table of the file that knows where it stands, so that an error can point there."""
+
+    def __init__(self, values: Mapping[str, Any], where: tuple[str, ...], source: _Source) -> None:
+        self.values, self.where, self.source = values, where, source
+        self.seen: set[str] = set()
+
+    def get(self, key: str, kind: type | tuple[type, ...], default: Any = ...) -> Any:
+        self.seen.add(key)
+        if key not in self.values:
+            if default is ...:
+                self.fail(f"[{'.'.join(self.where)}] needs a value for {key!r}.")
+            return default
+        value = self.values[key]
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            wanted = " or ".join(_WORDS.get(one, one.__name__) for one in kinds)
+            self.fail(f"{key!r} must be {wanted}, not {value!r}.", key)
+        return value
+
+    def words(self, key: str, default: Any = ...) -> tuple[str, ...]:
+        value = self.get(key, list, default)
+        if not all(isinstance(one, str) for one in value):
+            self.fail(f"{key!r} must be a list of texts.", key)
+        return tuple(value)
+
+    def texts(self, key: str, default: Any = ...) -> dict[str, str]:
+        value = self.get(key, dict, default)
+        if not all(isinstance(one, str) for one in value.values()):
+            self.fail(f"{key!r} must be a table of texts.", key)
+        return dict(value)
+
+    def share(self, key: str, default: float) -> float:
+        value = float(self.get(key, (int, float), default))
+        if not 0 <= value <= 1:
+            self.fail(f"{key!r} is a share and must lie between 0 and 1, not {value}.", key)
+        return value
+
+    def table(self, key: str, default: Any = ...) -> _Table:
+        return _Table(self.get(key, dict, default), (*self.where, key), self.source)
+
+    def tables(self, key: str) -> Iterator[tuple[str, _Table]]:
+        parent = self.table(key, {})
+        for name in parent.values:
+            yield name, parent.table(name)
+
+    def array(self, key: str) -> Iterator[_Table]:
+        for index, values in enumerate(self.get(key, list, [])):
+            if not isinstance(values, dict):
+                self.fail(f"{key!r} must be an array of tables.", key)
+            yield _Table(values, (*self.where, key), self.source.from_nth(".".join((*self.where, key)), index))
+
+    def reference(self, key: str, known: Mapping[str, Any], noun: str, default: Any = ...) -> Any:
+        value = self.get(key, str, default)
+        if value is not None and value not in known:
+            self.fail(f"There is no {noun} {value!r}; declared are: {', '.join(known) or 'none'}.", key)
+        return value
+
+    def done(self) -> None:
+        """Refuse what nobody asked for: a misspelt key must not be read as its default."""
+        for key in self.values:
+            if key not in self.seen:
+                self.fail(f"Nothing reads {key!r} here; known are: {', '.join(sorted(self.seen))}.", key)
+
+    def fail(self, sentence: str, key: str | None = None) -> NoReturn:
+        raise self.source.error(sentence, self.where, key)
+
+
+_WORDS = {str: "a text", int: "a whole number", float: "a number", list: "a list", dict: "a table"}
+
+
+@dataclass(frozen=True)
+class _Source:
+    path: str
+    text: str
+    start: int = 0
+
+    def from_nth(self, array: str, index: int) -> _Source:
+        headers = [m.start() for m in re.finditer(rf"^\[\[{re.escape(array)}\]\]", self.text, re.M)]
+        return _Source(self.path, self.text, headers[index] if index < len(headers) else 0)
+
+    def error(self, sentence: str, where: tuple[str, ...], key: str | None) -> ConfigError:
+        """Point at the key, else at the table's header; tomllib keeps no positions, so the text is searched."""
+        start = self.start
+        for depth in range(len(where), 0, -1):
+            spelled = r"\s*\.\s*".join(rf"\"?{re.escape(part)}\"?" for part in where[:depth])
+            if found := re.compile(rf"^\s*\[+\s*{spelled}\s*\]+", re.M).search(self.text, self.start):
+                start = found.start() + len(found.group()) - len(found.group().lstrip())
+                break
+        if key and (found := re.compile(rf"(?:^|[{{,])[ \t]*(\"?{re.escape(key)}\"?)\s*=", re.M).search(self.text, start)):
+            start = found.start(1)
+        elif key and (found := re.compile(rf"^\s*\[+[^\]\n]*?(\"?{re.escape(key)}\"?)[^\]\n]*\]", re.M).search(self.text)):
+            start = found.start(1)
+        line = self.text.count("\n", 0, start) + 1
+        column = start - (self.text.rfind("\n", 0, start) + 1) + 1
+        return ConfigError(self.path, sentence, line, column)
+
+
+def load(root: Path) -> Config:
+    """Read and check `root`/strangler.toml; ConfigError says where and why not."""
+    path = root / FILE_NAME
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        raise UsageError(
+            f"There is no {FILE_NAME} in {root}. Run this in the project's directory, or pass --root."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(FILE_NAME, f"The file can't be read: {error}.") from None
+    return parse(text, root)
+
+
+def parse(text: str, root: Path) -> Config:
+    """Check a file's text; `root` is where relative things in it belong."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+        line, column = (int(found[1]), int(found[2])) if found else (text.count("\n") + 1, 1)
+        sentence = re.sub(r"\s*\(at .*\)$", "", str(error))
+        raise ConfigError(FILE_NAME, f"This is no valid TOML: {sentence}. Nothing was changed.", line, column) from None
+
+    source = _Source(FILE_NAME, text)
+    top = _Table(values, (), source)
+    databases = {name: _database(name, table) for name, table in top.tables("databases")}
+    for name, table in top.tables("databases"):
+        table.reference("beside", databases, "database", None)
+    processes = {name: _process(name, table) for name, table in top.tables("processes")}
+    for name, table in top.tables("processes"):
+        for need in table.words("needs", []):
+            if need not in processes:
+                table.fail(f"There is no process {need!r}; declared are: {', '.join(processes)}.", "needs")
+    homes = {name: _home(name, table, processes, databases) for name, table in top.tables("homes")}
+    gateway = _gateway(top.table("gateway"), homes)
+    config = Config(
+        root=root,
+        name=_name(top.table("project")),
+        databases=databases,
+        homes=homes,
+        processes=processes,
+        gateway=gateway,
+        capabilities={n: _capability(n, t, homes, gateway) for n, t in top.tables("capabilities")},
+        compare=_compare(top.table("compare", {})),
+        load=_load(top.table("load", {})),
+    )
+    top.done()
+    return config
+
+
+def _name(table: _Table) -> str:
+    name: str = table.get("name", str)
+    table.done()
+    return name
+
+
+def _database(name: str, table: _Table) -> Database:
+    database = Database(name, table.get("env", str), table.get("beside", str, None))
+    table.done()
+    return database
+
+
+def _process(name: str, table: _Table) -> Process:
+    prepare = table.get("prepare", list, [])
+    if not all(isinstance(one, list) and all(isinstance(word, str) for word in one) for one in prepare):
+        table.fail("'prepare' must be a list of commands, each a list of texts.", "prepare")
+    process = Process(
+        name=name,
+        command=table.words("command"),
+        prepare=tuple(tuple(one) for one in prepare),
+        health=table.get("health", str, None),
+        needs=table.words("needs", []),
+        env=table.texts("env", {}),
+    )
+    table.done()
+    return process
+
+
+def _home(name: str, table: _Table, processes: Mapping[str, Process], databases: Mapping[str, Database]) -> Home:
+    home = Home(
+        name=name,
+        process=table.reference("process", processes, "process", None),
+        url=table.get("url", str, None),
+        database=table.reference("database", databases, "database", None),
+    )
+    if (home.process is None) == (home.url is None):
+        table.fail("A home has either a 'process' that the kit starts or a 'url' where it already runs.")
+    table.done()
+    return home
+
+
+def _gateway(table: _Table, homes: Mapping[str, Home]) -> Gateway:
+    gateway = Gateway(
+        port=table.get("port", int, 8000),
+        default=table.reference("default", homes, "home"),
+        exchange=table.get("exchange", str, None),
+        session_cookie=table.get("session_cookie", str, "sessionid"),
+        tester_header=table.get("tester_header", str, "x-strangler-use"),
+    )
+    if not 0 <= gateway.port <= 65535:
+        table.fail(f"'port' must lie between 0 and 65535, not {gateway.port}.", "port")
+    table.done()
+    return gateway
+
+
+def _capability(name: str, table: _Table, homes: Mapping[str, Home], gateway: Gateway) -> Capability:
+    kind = table.get("kind", str)
+    if kind not in ("read", "write"):
+        table.fail(f"'kind' is 'read' or 'write', not {kind!r}.", "kind")
+    routes = tuple(_route(word, table) for word in table.words("routes"))
+    if not routes:
+        table.fail("A capability needs at least one route.", "routes")
+    if kind == "read" and (unsafe := [r for r in routes if r.method not in SAFE_METHODS]):
+        table.fail(f"A read capability can't claim {unsafe[0]}: {unsafe[0].method} writes.", "routes")
+    gate = table.table("gate", {})
+    capability = Capability(
+        name=name,
+        kind=kind,
+        owner=gateway.default,
+        home=table.reference("home", homes, "home"),
+        phase=table.get("phase", str, "monolith"),
+        routes=routes,
+        tables=table.words("tables", []),
+        gate=Gate(
+            mismatch_limit=gate.share("mismatch_limit", 0.001),
+            confidence=gate.share("confidence", 0.95),
+            latency_slack=float(gate.get("latency_slack", (int, float), 0.2)),
+            critical=gate.words("critical", []),
+        ),
+    )
+    if capability.home == capability.owner:
+        table.fail(f"{name} can't move to {capability.home!r}: that home answers for it already.", "home")
+    gate.done()
+    table.done()
+    return capability
+
+
+def _route(word: str, table: _Table) -> Route:
+    method, _, path = word.partition(" ")
+    if method not in METHODS or not path.startswith("/"):
+        table.fail(f"A route reads 'GET /path/<int:pk>/', not {word!r}.", "routes")
+    for converter in re.findall(r"<(\w+):\w+>", path):
+        if converter not in CONVERTERS:
+            table.fail(f"{word!r} uses the converter {converter!r}; known are: {', '.join(CONVERTERS)}.", "routes")
+    return Route(method, path)
+
+
+def _compare(table: _Table) -> Compare:
+    compare = Compare(
+        sample=table.share("sample", 0.1),
+        control=table.share("control", 0.1),
+        queue=table.get("queue", int, 500),
+        record=table.get("record", int, 5000),
+        tokens=table.words("tokens", []),
+        kind_claim=table.get("kind_claim", str, "role"),
+        ignores=tuple(_ignore(one) for one in table.array("ignore")),
+    )
+    table.done()
+    return compare
+
+
+def _ignore(table: _Table) -> Ignore:
+    until = table.get("until", datetime.date)
+    ignore = Ignore(table.get("route", str), table.get("path", str), table.get("reason", str), until)
+    table.done()
+    return ignore
+
+
+def _load(table: _Table) -> Load:
+    login = table.table("login", {})
+    load = Load(
+        rate=float(table.get("rate", (int, float), 50)),
+        login_path=login.get("path", str, "/login/"),
+        login_form=login.texts("form", {}),
+        users=table.words("users", [""]),
+        requests=tuple(_load_request(one) for one in table.array("requests")),
+    )
+    if load.rate <= 0:
+        table.fail("'rate' must be above 0 requests a second.", "rate")
+    login.done()
+    table.done()
+    return load
+
+
+def _load_request(table: _Table) -> LoadRequest:
+    request = LoadRequest(table.get("path", str), table.get("weight", int, 1))
+    table.done()
+    return request

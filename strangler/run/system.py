@@ -1,0 +1,64 @@
+"""A running system as every verb sees it: who answers where, and which database is whose.
+
+The supervisor writes it to `.strangler/system.json` (mode 0600, it holds database passwords) once everything
+has started, and takes it away when it stops.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+STATE_DIRECTORY = ".strangler"
+FILE_NAME = "system.json"
+
+
+@dataclass(frozen=True)
+class System:
+    """Addresses of one running system.
+
+    `root` is the project's directory and `state` its `.strangler`; `gateway` and `gateway_admin` are base URLs
+    without a trailing slash, `homes` maps a home's name to its base URL, `databases` a database's name to a
+    `postgresql://` URL. `modes` says for each of `database` and `broker` whether it is "embedded" or "named".
+    """
+
+    root: str
+    supervisor: int
+    gateway: str
+    gateway_admin: str
+    homes: dict[str, str]
+    databases: dict[str, str]
+    modes: dict[str, str]
+
+    @property
+    def state(self) -> Path:
+        return Path(self.root) / STATE_DIRECTORY
+
+    @property
+    def gateway_directory(self) -> Path:
+        """Where the snapshots live, and the files that Envoy watches."""
+        return self.state / "envoy"
+
+    @property
+    def capture_directory(self) -> Path:
+        """Where the gateway leaves captured requests; a link to tmpfs where the machine has one."""
+        return self.state / "capture"
+
+    def save(self) -> None:
+        """Write the file in one move, readable by its owner alone."""
+        target = self.state / FILE_NAME
+        draft = target.with_suffix(".tmp")
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(asdict(self), file, indent=2)
+        draft.replace(target)
+
+
+def load(root: Path) -> System | None:
+    """The system described under `root`, or None where none is described. Doesn't ask whether it still runs."""
+    try:
+        return System(**json.loads((root / STATE_DIRECTORY / FILE_NAME).read_text()))
+    except FileNotFoundError:
+        return None
