@@ -48,21 +48,30 @@ VERBS: dict[str, tuple[Verb, ...]] = {
 }
 
 
+class LazyVerb(click.RichCommand):
+    """Stands in for a verb until it is used; help needs its name and sentence only."""
+
+    def __init__(self, verb: Verb) -> None:
+        super().__init__(verb.name, help=verb.sentence, short_help=verb.sentence)
+        self.verb = verb
+
+    def make_context(self, name: str | None, args: list[str], parent: Any = None, **extra: Any) -> click.Context:
+        module, _, attribute = self.verb.command.partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        command.name = self.verb.name
+        return command.make_context(name, args, parent, **extra)
+
+
 class VerbTable(click.RichGroup):
-    """Looks a verb up in the table, and imports what stands behind it."""
+    """Looks a verb up in the table."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [verb.name for verbs in VERBS.values() for verb in verbs]
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        for verbs in VERBS.values():
-            for verb in verbs:
-                if verb.name == name:
-                    module, _, attribute = verb.command.partition(":")
-                    command: click.Command = getattr(import_module(module), attribute)
-                    command.name, command.short_help = verb.name, verb.sentence
-                    return command
-        return None
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return next(
+            (LazyVerb(verb) for verbs in VERBS.values() for verb in verbs if verb.name == cmd_name), None
+        )
 
 
 click.rich_click.COMMAND_GROUPS = {
