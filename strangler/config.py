@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from strangler.control.phases import Phase
 from strangler.errors import ConfigError, UsageError
 
 FILE_NAME = "strangler.toml"
@@ -112,14 +113,14 @@ class Capability:
     """The smallest thing that moves: routes of one context, with the tables they read.
 
     `owner` is the home that answers before the move (the gateway's default), `home` the one that it moves to.
-    `phase` is the wanted phase as it stands in the file.
+    `phase` is the wanted phase.
     """
 
     name: str
     kind: str
     owner: str
     home: str
-    phase: str
+    phase: Phase
     routes: tuple[Route, ...]
     tables: tuple[str, ...]
     gate: Gate
@@ -415,7 +416,7 @@ def _capability(name: str, table: _Table, homes: Mapping[str, Home], gateway: Ga
         kind=kind,
         owner=gateway.default,
         home=table.reference("home", homes, "home"),
-        phase=table.get("phase", str, "monolith"),
+        phase=_phase(table),
         routes=routes,
         tables=table.words("tables", []),
         gate=Gate(
@@ -430,6 +431,13 @@ def _capability(name: str, table: _Table, homes: Mapping[str, Home], gateway: Ga
     gate.done()
     table.done()
     return capability
+
+
+def _phase(table: _Table) -> Phase:
+    try:
+        return Phase.parse(table.get("phase", str, "monolith"))
+    except UsageError as error:
+        table.fail(f"{error} Nothing was changed.", "phase")
 
 
 def _route(word: str, table: _Table) -> Route:
