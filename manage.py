@@ -1,0 +1,15 @@
+#!/usr/bin/env python
+"""The monolith's command line: migrate, seed, issue_tokens, runserver and Django's own."""
+
+import os
+import sys
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "monolith.settings")
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as refusal:
+        sys.exit(f"manage.py: {refusal}")
