@@ -27,11 +27,19 @@ class Phase:
         if text in _ORDER and text != "canary":
             return Phase(text)
         if not (found := re.fullmatch(r"canary(?:=(\d{1,6}))?", text, re.ASCII)):
-            raise UsageError(f"There is no phase {text!r}; the phases are: monolith, shadow, canary=N, switched.")
+            raise UsageError(
+                f"There is no phase {text!r}; the phases are: monolith, shadow, canary=N, switched. "
+                "Nothing was changed."
+            )
         if not found[1]:
-            raise UsageError("A canary names its share of users in percent: canary=10, for example.")
+            raise UsageError(
+                "A canary names its share of users in percent: canary=10, for example. Nothing was changed."
+            )
         if not 1 <= (percent := int(found[1])) <= 99:
-            raise UsageError(f"A canary's share lies between 1 and 99 percent, not {percent}; all users is 'switched'.")
+            raise UsageError(
+                f"A canary's share lies between 1 and 99 percent, not {percent}; all users is 'switched'. "
+                "Nothing was changed."
+            )
         return Phase("canary", percent)
 
     def __str__(self) -> str:
@@ -88,7 +96,7 @@ def move(origin: Phase, target: Phase) -> Move | None:
 
 
 def step_towards(origin: Phase, target: Phase) -> Phase:
-    """The next phase on the way forward from `origin` to `target`; `target` itself where one move leads there."""
+    """The next phase on the way forward from `origin`; `target` itself where one move leads there."""
     if move(origin, target):
         return target
     return {"monolith": SHADOW, "shadow": Phase("canary", FIRST_CANARY)}[origin.name]

@@ -1,0 +1,335 @@
+"""What an advance is held to: pure functions from facts to verdicts, each a sentence with its evidence.
+
+Unknown, missing or broken evidence holds. Which gates stand before which move is the table at the end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from strangler.config import Capability
+from strangler.control.phases import Phase
+
+MINIMUM_COVERAGE = 0.90  # the share of captured requests that must have been compared
+TRAFFIC_HINT = "Let more traffic through."
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A verdict: whether the gate lets pass, and the sentence that says on what evidence."""
+
+    name: str
+    passed: bool
+    sentence: str
+
+
+class Evidence(Protocol):
+    """What the live comparison has seen of a capability since its phase began; counts of requests.
+
+    `shapes` counts requests that differ in more than their time: method, path, query and kind of caller. It is
+    what the answers gate counts as samples, so that a thousand equal requests are not a thousand samples.
+    `coverage` is the share of captured requests that were compared, or None where nothing was captured.
+    `latencies` has milliseconds by home; `critical` the differences found in fields declared critical.
+    """
+
+    @property
+    def captured(self) -> int: ...
+    @property
+    def dropped(self) -> int: ...
+    @property
+    def comparable(self) -> int: ...
+    @property
+    def different(self) -> int: ...
+    @property
+    def excused(self) -> int: ...
+    @property
+    def shapes(self) -> int: ...
+    @property
+    def coverage(self) -> float | None: ...
+    @property
+    def critical(self) -> Sequence[str]: ...
+    @property
+    def latencies(self) -> Mapping[str, Sequence[float]]: ...
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a home said when it was asked for /health/ready; `detail` is the status, or why there is none."""
+
+    home: str
+    ready: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class GatewayView:
+    """The revision that the gateway has taken, and the one that the recorded phases come to.
+
+    `taken` is None where the gateway doesn't answer; `detail` then says why.
+    """
+
+    taken: str | None
+    recorded: str
+    rejected: int = 0
+    detail: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        return self.taken == self.recorded
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How the copied tables compare: rows on both sides, whether the copy is complete, and both schemas' shape."""
+
+    source: int
+    target: int
+    complete: bool
+    same_schema: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that the gates look at, taken at one moment. None means that it couldn't be learned."""
+
+    health: Health
+    gateway: GatewayView
+    rows: Rows | None = None
+    evidence: Evidence | None = None
+
+
+# ── The gates ────────────────────────────────────────────────────────────────────────────────────
+
+
+def service(capability: Capability, facts: Facts) -> Gate:
+    """The home that the capability moves to says that it is ready."""
+    if facts.health.ready:
+        return Gate("service", True, f"{facts.health.home} is ready ({facts.health.detail}).")
+    return Gate(
+        "service", False, f"{facts.health.home} isn't ready: {facts.health.detail}. See `strangler ps`."
+    )
+
+
+def gateway(capability: Capability, facts: Facts) -> Gate:
+    """The gateway answers, and routes as recorded."""
+    seen = facts.gateway
+    if seen.taken is None:
+        return Gate("gateway", False, f"The gateway doesn't answer: {seen.detail}. See `strangler ps`.")
+    if not seen.agrees:
+        return Gate(
+            "gateway",
+            False,
+            f"The gateway has taken revision {seen.taken}, but the recorded phases come to {seen.recorded}. "
+            f"`strangler reverse {capability.name}` publishes a phase again.",
+        )
+    return Gate("gateway", True, f"The gateway has taken revision {seen.taken}, as recorded.")
+
+
+def rows(capability: Capability, facts: Facts) -> Gate:
+    """Every row is at both homes, and both schemas have the same shape."""
+    if not capability.tables:
+        return Gate("rows", True, f"{capability.name} declares no tables, so there is nothing to copy.")
+    seen = facts.rows
+    if seen is None:
+        return Gate("rows", False, "Nothing is known about the copied rows.")
+    count = f"{seen.source:,} rows at {capability.owner}, {seen.target:,} at {capability.home}"
+    copy = f"Copy them with `strangler copy {capability.name}`."
+    if not seen.same_schema:
+        columns = f"The tables of both homes don't have the same columns{_because(seen.detail)}."
+        return Gate("rows", False, f"{columns} Migrate {capability.home}.")
+    if not seen.complete:
+        return Gate("rows", False, f"The copy isn't complete: {count}{_because(seen.detail)}. {copy}")
+    if seen.source != seen.target:
+        return Gate("rows", False, f"Rows are missing or left over: {count}{_because(seen.detail)}. {copy}")
+    return Gate("rows", True, f"All are copied: {count}, with the same columns.")
+
+
+def answers(capability: Capability, facts: Facts) -> Gate:
+    """The share of unexcused differences lies below the limit, with the confidence that was asked for.
+
+    Wald's likelihood ratio as an e-process: valid at every look (Ville's inequality), so it may be asked as
+    often as one likes.
+    """
+    limit, confidence = capability.gate.mismatch_limit, capability.gate.confidence
+    if not 0 < limit < 1 or not 0 < confidence < 1:
+        return Gate(
+            "answers",
+            False,
+            f"No number of answers can show a limit of {limit:g} with a confidence of {confidence:g}: both must "
+            f"lie between 0 and 1. Correct [capabilities.{capability.name!r}.gate] in strangler.toml.",
+        )
+    seen = facts.evidence
+    if seen is None or seen.comparable == 0:
+        return Gate("answers", False, f"No answers have been compared in this phase. {TRAFFIC_HINT}")
+    n, k = max(seen.shapes, seen.different), seen.different
+    needed = samples_needed(k, limit, confidence)
+    threshold = 1 / (1 - confidence)
+    e = e_value(n, k, limit)
+    verdict = (
+        f"{n:,} distinct requests compared, {k:,} of them differ; E = {_figure(e)} of {threshold:,.4g} for at most "
+        f"{limit:.4g} differing with {confidence:.4g} confidence"
+    )
+    if e >= threshold:
+        return Gate("answers", True, f"{verdict}.")
+    if n >= needed:  # rounding alone can lead here
+        needed = n + 1
+    return Gate(
+        "answers", False, f"{verdict}; {needed:,} are needed if no other differs ({needed - n:,} to go)."
+    )
+
+
+def coverage(capability: Capability, facts: Facts) -> Gate:
+    """Enough of what was captured has also been compared."""
+    seen = facts.evidence
+    if seen is None or seen.captured == 0 or seen.coverage is None:
+        return Gate("coverage", False, f"No requests have been captured in this phase. {TRAFFIC_HINT}")
+    passed = seen.coverage >= MINIMUM_COVERAGE
+    sentence = (
+        f"{seen.captured:,} captured, {seen.comparable:,} compared, {seen.dropped:,} dropped: "
+        f"{_percent(seen.coverage)} covered"
+    )
+    if passed:
+        return Gate("coverage", True, f"{sentence}, at least {MINIMUM_COVERAGE:.0%} needed.")
+    return Gate(
+        "coverage",
+        False,
+        f"{sentence}, {MINIMUM_COVERAGE:.0%} needed. Lower [compare] sample, or raise queue, in strangler.toml.",
+    )
+
+
+def critical(capability: Capability, facts: Facts) -> Gate:
+    """Not one unexcused difference in a field that was declared critical."""
+    seen = facts.evidence
+    if seen is None or seen.comparable == 0:
+        return Gate("critical", False, f"No answers have been compared in this phase. {TRAFFIC_HINT}")
+    if seen.critical:
+        first, others = seen.critical[0], len(seen.critical) - 1
+        more = f", and {others:,} more" if others else ""
+        return Gate(
+            "critical",
+            False,
+            f"A critical field differs: {first}{more}. Correct {capability.home}, then begin the phase again: "
+            f"`strangler reverse {capability.name}`.",
+        )
+    fields = ", ".join(capability.gate.critical) or "no field is declared critical"
+    return Gate("critical", True, f"No critical field differs ({fields}).")
+
+
+def latency(capability: Capability, facts: Facts) -> Gate:
+    """The service's p95 is at most (1 + slack) times the monolith's, by bounds that hold with the confidence.
+
+    Order statistics make no assumption about the distribution (Wilks): the bounds of a quantile are samples
+    whose rank follows from the binomial distribution.
+    """
+    slack, confidence = capability.gate.latency_slack, capability.gate.confidence
+    samples = facts.evidence.latencies if facts.evidence else {}
+    theirs, ours = samples.get(capability.owner, ()), samples.get(capability.home, ())
+    upper, lower = quantile_upper(ours, 0.95, confidence), quantile_lower(theirs, 0.95, confidence)
+    if upper is None or lower is None:
+        least = samples_for_upper_bound(0.95, confidence)
+        return Gate(
+            "latency",
+            False,
+            f"Too few samples to bound the p95: {len(ours):,} of {capability.home} ({least} needed), "
+            f"{len(theirs):,} of {capability.owner}. {TRAFFIC_HINT}",
+        )
+    limit = (1 + slack) * lower
+    sentence = (
+        f"p95 of {capability.home} is at most {upper:.1f} ms, and {1 + slack:g} times that of "
+        f"{capability.owner} at least {limit:.1f} ms (n = {len(ours):,} and {len(theirs):,})"
+    )
+    return Gate("latency", upper <= limit, f"{sentence}.")
+
+
+def _because(detail: str) -> str:
+    return f" ({detail})" if detail else ""
+
+
+def _percent(share: float) -> str:
+    # Rounded down, so that 89.96 % never reads as the 90 % that it isn't.
+    return f"{math.floor(share * 1000) / 10:.1f} %"
+
+
+def _figure(number: float) -> str:
+    return f"{number:.3g}" if number < 1000 else f"{min(number, 1e9):,.0f}"
+
+
+# ── The figures ──────────────────────────────────────────────────────────────────────────────────
+
+
+def e_value(n: int, k: int, limit: float) -> float:
+    """E of n comparable requests of which k differ: (p1/p0)^k * ((1-p1)/(1-p0))^(n-k), p1 = p0 / 10."""
+    log = k * _log_mismatch() + (n - k) * _log_match(limit)
+    return math.exp(min(log, 700))  # beyond that a float overflows, and the verdict is long clear
+
+
+def samples_needed(k: int, limit: float, confidence: float) -> int:
+    """The least n at which k differing ones still pass: 3,327 for 0.1 % at 95 %, and 2,558 more for each."""
+    return k + math.ceil((-math.log(1 - confidence) - k * _log_mismatch()) / _log_match(limit))
+
+
+def _log_mismatch() -> float:
+    return -math.log(10)
+
+
+def _log_match(limit: float) -> float:
+    return math.log1p(-limit / 10) - math.log1p(-limit)
+
+
+def samples_for_upper_bound(quantile: float, confidence: float) -> int:
+    """The least number of samples whose largest bounds the quantile: 59 for p95 at 95 %."""
+    if not 0 < confidence < 1:
+        return 0
+    return math.ceil(math.log(1 - confidence) / math.log(quantile))
+
+
+def quantile_upper(samples: Sequence[float], quantile: float, confidence: float) -> float | None:
+    """The smallest sample that lies at or above the quantile with this confidence, or None with too few."""
+    ranked, below = sorted(samples), 0.0
+    for rank, sample in enumerate(
+        ranked
+    ):  # the quantile exceeds this sample when more than `rank` lie below it
+        below += _binomial(rank, len(ranked), quantile)
+        if below >= confidence:
+            return sample
+    return None
+
+
+def quantile_lower(samples: Sequence[float], quantile: float, confidence: float) -> float | None:
+    """The largest sample that lies at or below the quantile with this confidence, or None with too few."""
+    ranked, above = sorted(samples), 0.0
+    for rank in range(
+        len(ranked), 0, -1
+    ):  # the sample of this rank is safe when at least `rank` lie below it
+        above += _binomial(rank, len(ranked), quantile)
+        if above >= confidence:
+            return ranked[rank - 1]
+    return None
+
+
+def _binomial(k: int, n: int, p: float) -> float:
+    """The probability of k out of n, by logarithms, since n runs into the thousands."""
+    log = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    return math.exp(log + k * math.log(p) + (n - k) * math.log1p(-p))
+
+
+# ── Which gates stand before which move ──────────────────────────────────────────────────────────
+
+_COMPARED = (service, gateway, rows, coverage, answers, critical, latency)
+
+GATES: Mapping[tuple[str, str], tuple[Callable[[Capability, Facts], Gate], ...]] = {
+    # Copying rows is an effect of the first move, which then verifies them.
+    ("monolith", "shadow"): (service, gateway),
+    ("shadow", "canary"): _COMPARED,
+    ("canary", "canary"): _COMPARED,
+    ("canary", "switched"): _COMPARED,
+}
+
+
+def judge(capability: Capability, origin: Phase, target: Phase, facts: Facts) -> tuple[Gate, ...]:
+    """Every gate before the move from `origin` to `target`, in the order of the table. A way back has none."""
+    return tuple(gate(capability, facts) for gate in GATES.get((origin.name, target.name), ()))
