@@ -50,8 +50,8 @@ IDENTITY_KEY_FILE = Path(env.str("IDENTITY_KEY_FILE", default=str(STATE_DIRECTOR
 
 if not env.str("DATABASE_URL", default=""):
     raise ImproperlyConfigured(
-        "DATABASE_URL isn't set, so there is nothing to work on. `make run` starts everything, PostgreSQL included; "
-        "with a PostgreSQL of your own: DATABASE_URL=postgres://user:password@host:5432/marketplace"
+        "DATABASE_URL isn't set, so there is nothing to work on. "
+        "`make run` starts everything, PostgreSQL included; with a PostgreSQL of your own: DATABASE_URL=postgres://user:password@host:5432/marketplace"
     )
 DATABASES = {"default": env.db("DATABASE_URL") | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -130,7 +130,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
     "PAGE_SIZE": 24,
-    "DEFAULT_SCHEMA_CLASS": "drf_standardized_errors.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -139,6 +139,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Everything that the monolith answers below /api/.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "OrderStatus": "monolith.ordering.models.Order.Status",
+        "ProductStatus": "monolith.catalog.models.Product.Status",
+    },
 }
 
 if env.str("BROKER_URL", default=""):
@@ -156,6 +160,9 @@ else:
 CELERY_ACCEPT_CONTENT = ["json", "pickle"]
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "marketplace"
+CELERY_BEAT_SCHEDULE = {
+    "release expired reservations": {"task": "inventory.release_expired_reservations", "schedule": 60.0},
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 

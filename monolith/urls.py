@@ -5,6 +5,10 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 urlpatterns = [
+    path("api/identity/", include("monolith.identity.urls")),
+    path("api/catalog/", include("monolith.catalog.urls")),
+    path("api/inventory/", include("monolith.inventory.urls")),
+    path("api/ordering/", include("monolith.ordering.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("admin/", admin.site.urls),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
+
+from .. import shared
 
 
 class Seller(models.Model):
@@ -36,7 +40,7 @@ class Category(models.Model):
 
 
 class Product(models.Model):
-    """One part for sale. Drafts and retired products are seen by the seller's staff, support and admins alone."""
+    """One part for sale; only an active one is seen by everybody."""
 
     class Status(models.TextChoices):
         DRAFT = "draft"
@@ -74,6 +78,11 @@ class Product(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self.slug:
+            self.slug = shared.slug_of(self.name)
+        super().save(*args, **kwargs)
 
 
 class Review(models.Model):

@@ -18,6 +18,8 @@ class Role(models.TextChoices):
 class Accounts(UserManager["User"]):
     """Django's user manager; a superuser has the role that belongs to it."""
 
+    use_in_migrations = False
+
     def create_superuser(
         self, username: str, email: str | None = None, password: str | None = None, **fields: Any
     ) -> User:

@@ -2,7 +2,6 @@
 
 import django.contrib.auth.validators
 import django.utils.timezone
-import monolith.identity.models
 from django.db import migrations, models
 
 
@@ -108,8 +107,5 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "users",
                 "abstract": False,
             },
-            managers=[
-                ("objects", monolith.identity.models.Accounts()),
-            ],
         ),
     ]

@@ -1,0 +1,12 @@
+"""Addresses below /api/identity/."""
+
+from django.urls import path
+
+from . import api
+
+app_name = "identity"
+urlpatterns = [
+    path("login/", api.Login.as_view(), name="login"),
+    path("logout/", api.Logout.as_view(), name="logout"),
+    path("me/", api.Me.as_view(), name="me"),
+]
