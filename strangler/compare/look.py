@@ -1,0 +1,106 @@
+"""Compares one request: asks who wasn't asked yet, judges, and looks twice before it says "different"."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from strangler.compare.asking import Asker
+from strangler.compare.errors import CouldNotAsk
+from strangler.compare.ignores import Ignores
+from strangler.compare.judge import judge, outcome
+from strangler.compare.observation import SETTLED, Answer, Judged, Observation, Request, could_not_ask
+from strangler.compare.walk import differences
+from strangler.config import Capability, Route
+
+SECOND_LOOK_SECONDS = 0.1  # a write that fell between the first two answers has reached both homes by then
+
+
+@dataclass(frozen=True)
+class Look:
+    """How requests of one capability are compared: whom to ask, and what is declared."""
+
+    capability: Capability
+    asker: Asker
+    ignores: Ignores
+
+    async def observe(
+        self,
+        route: Route,
+        request: Request,
+        token: str,
+        *,
+        at: float,
+        given: Answer | None = None,
+        timed: bool = True,
+        again: bool = False,
+        candidate_first: bool = False,
+    ) -> Observation:
+        """One observation; a home that doesn't answer makes it "not comparable", it raises nothing.
+
+        `given` is an answer that a client got already (None in a replay). `timed` asks both homes in any
+        case, one right after the other, so that their times can be compared; `candidate_first` says in which
+        order. `again` asks the control twice (A/A).
+        """
+        control_home, candidate_home = self.capability.owner, self.capability.home
+        noise: set[str] = set()
+        judged: tuple[Judged, ...] = ()
+        times: tuple[float, float] | None = None
+        status, reason = 0, ""
+
+        try:
+            if given is None or timed:
+                control, candidate = await self._both(request, token, candidate_first)
+                times = (control.milliseconds, candidate.milliseconds)
+                if given is not None and given.home == control_home:
+                    noise |= _paths(given, control)
+                elif again:
+                    noise |= _paths(control, await self.asker.ask(control_home, request, token))
+            elif given.home == control_home:
+                control, candidate = given, await self.asker.ask(candidate_home, request, token)
+            else:
+                control, candidate = await self.asker.ask(control_home, request, token), given
+            status = control.status
+            judged = judge(str(route), differences(control, candidate), noise, self.ignores)
+
+            if outcome(judged) == "different":
+                await asyncio.sleep(SECOND_LOOK_SECONDS)
+                control_again, candidate_again = await self._both(request, token, not candidate_first)
+                noise |= _paths(control, control_again)
+                first = {(one.difference.path, one.difference.kind) for one in judged}
+                standing = [
+                    one
+                    for one in differences(control_again, candidate_again)
+                    if (one.path, one.kind) in first
+                ]
+                if standing:
+                    judged = judge(str(route), standing, noise, self.ignores)
+                else:
+                    reason = SETTLED
+                    judged = tuple(Judged(one.difference, "settled") for one in judged)
+        except CouldNotAsk as error:
+            reason, judged, times = could_not_ask(error.home), (), None
+
+        return Observation(
+            capability=self.capability.name,
+            route=str(route),
+            request=request,
+            at=at,
+            outcome="not comparable" if reason else outcome(judged),
+            reason=reason,
+            control_status=status,
+            judged=judged,
+            times=times,
+        )
+
+    async def _both(self, request: Request, token: str, candidate_first: bool) -> tuple[Answer, Answer]:
+        homes = (self.capability.owner, self.capability.home)
+        answers = {}
+        for home in reversed(homes) if candidate_first else homes:
+            answers[home] = await self.asker.ask(home, request, token)
+        return answers[homes[0]], answers[homes[1]]
+
+
+def _paths(first: Answer, second: Answer) -> set[str]:
+    """Where the control differs from itself."""
+    return {one.path for one in differences(first, second)}
