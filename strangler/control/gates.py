@@ -29,8 +29,8 @@ class Gate:
 class Evidence(Protocol):
     """What the live comparison has seen of a capability since its phase began; counts of requests.
 
-    `shapes` counts requests that differ in more than their time: method, path, query and kind of caller. It is
-    what the answers gate counts as samples, so that a thousand equal requests are not a thousand samples.
+    `shapes` counts the requests that differ in method, path, query or kind of caller. It is what the answers
+    gate counts as samples, so that a thousand equal requests are not a thousand samples.
     `coverage` is the share of captured requests that were compared, or None where nothing was captured.
     `latencies` has milliseconds by home; `critical` the differences found in fields declared critical.
     """
@@ -81,15 +81,15 @@ class GatewayView:
         return self.taken == self.recorded
 
 
-@dataclass(frozen=True)
-class Rows:
-    """How the copied tables compare: rows on both sides, whether the copy is complete, and both schemas' shape."""
+class CopyState(Protocol):
+    """How the copied tables stand: each copy run to its end, every row equal, and a sentence that says so."""
 
-    source: int
-    target: int
-    complete: bool
-    same_schema: bool
-    detail: str = ""
+    @property
+    def complete(self) -> bool: ...
+    @property
+    def equal(self) -> bool: ...
+    @property
+    def reason(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Facts:
 
     health: Health
     gateway: GatewayView
-    rows: Rows | None = None
+    rows: CopyState | None = None
     evidence: Evidence | None = None
 
 
@@ -130,22 +130,12 @@ def gateway(capability: Capability, facts: Facts) -> Gate:
 
 
 def rows(capability: Capability, facts: Facts) -> Gate:
-    """Every row is at both homes, and both schemas have the same shape."""
+    """Every row of the capability's tables is at both homes, with the same columns and values."""
     if not capability.tables:
         return Gate("rows", True, f"{capability.name} declares no tables, so there is nothing to copy.")
-    seen = facts.rows
-    if seen is None:
+    if facts.rows is None:
         return Gate("rows", False, "Nothing is known about the copied rows.")
-    count = f"{seen.source:,} rows at {capability.owner}, {seen.target:,} at {capability.home}"
-    copy = f"Copy them with `strangler copy {capability.name}`."
-    if not seen.same_schema:
-        columns = f"The tables of both homes don't have the same columns{_because(seen.detail)}."
-        return Gate("rows", False, f"{columns} Migrate {capability.home}.")
-    if not seen.complete:
-        return Gate("rows", False, f"The copy isn't complete: {count}{_because(seen.detail)}. {copy}")
-    if seen.source != seen.target:
-        return Gate("rows", False, f"Rows are missing or left over: {count}{_because(seen.detail)}. {copy}")
-    return Gate("rows", True, f"All are copied: {count}, with the same columns.")
+    return Gate("rows", facts.rows.complete and facts.rows.equal, facts.rows.reason)
 
 
 def answers(capability: Capability, facts: Facts) -> Gate:
@@ -159,8 +149,8 @@ def answers(capability: Capability, facts: Facts) -> Gate:
         return Gate(
             "answers",
             False,
-            f"No number of answers can show a limit of {limit:g} with a confidence of {confidence:g}: both must "
-            f"lie between 0 and 1. Correct [capabilities.{capability.name!r}.gate] in strangler.toml.",
+            f"No number of answers can show a limit of {limit:g} with a confidence of {confidence:g}: both "
+            f"must lie between 0 and 1. Correct [capabilities.{capability.name!r}.gate] in strangler.toml.",
         )
     seen = facts.evidence
     if seen is None or seen.comparable == 0:
@@ -170,8 +160,8 @@ def answers(capability: Capability, facts: Facts) -> Gate:
     threshold = 1 / (1 - confidence)
     e = e_value(n, k, limit)
     verdict = (
-        f"{n:,} distinct requests compared, {k:,} of them differ; E = {_figure(e)} of {threshold:,.4g} for at most "
-        f"{limit:.4g} differing with {confidence:.4g} confidence"
+        f"{n:,} distinct requests compared, {k:,} differ; E = {_figure(e)} of {threshold:,.4g}, to show at "
+        f"most {limit * 100:.4g} % differing with {confidence * 100:.4g} % confidence"
     )
     if e >= threshold:
         return Gate("answers", True, f"{verdict}.")
@@ -193,11 +183,11 @@ def coverage(capability: Capability, facts: Facts) -> Gate:
         f"{_percent(seen.coverage)} covered"
     )
     if passed:
-        return Gate("coverage", True, f"{sentence}, at least {MINIMUM_COVERAGE:.0%} needed.")
+        return Gate("coverage", True, f"{sentence}, {_percent(MINIMUM_COVERAGE)} needed.")
     return Gate(
         "coverage",
         False,
-        f"{sentence}, {MINIMUM_COVERAGE:.0%} needed. Lower [compare] sample, or raise queue, in strangler.toml.",
+        f"{sentence}, {_percent(MINIMUM_COVERAGE)} needed. Lower [compare] sample, or raise its queue.",
     )
 
 
@@ -212,8 +202,8 @@ def critical(capability: Capability, facts: Facts) -> Gate:
         return Gate(
             "critical",
             False,
-            f"A critical field differs: {first}{more}. Correct {capability.home}, then begin the phase again: "
-            f"`strangler reverse {capability.name}`.",
+            f"A critical field differs: {first}{more}. Correct {capability.home}, then begin the phase "
+            f"again: `strangler reverse {capability.name}`.",
         )
     fields = ", ".join(capability.gate.critical) or "no field is declared critical"
     return Gate("critical", True, f"No critical field differs ({fields}).")
@@ -243,10 +233,6 @@ def latency(capability: Capability, facts: Facts) -> Gate:
         f"{capability.owner} at least {limit:.1f} ms (n = {len(ours):,} and {len(theirs):,})"
     )
     return Gate("latency", upper <= limit, f"{sentence}.")
-
-
-def _because(detail: str) -> str:
-    return f" ({detail})" if detail else ""
 
 
 def _percent(share: float) -> str:
@@ -331,5 +317,5 @@ GATES: Mapping[tuple[str, str], tuple[Callable[[Capability, Facts], Gate], ...]]
 
 
 def judge(capability: Capability, origin: Phase, target: Phase, facts: Facts) -> tuple[Gate, ...]:
-    """Every gate before the move from `origin` to `target`, in the order of the table. A way back has none."""
+    """Every gate before the move from `origin` to `target`, in the table's order. A way back has none."""
     return tuple(gate(capability, facts) for gate in GATES.get((origin.name, target.name), ()))

@@ -138,10 +138,20 @@ class Store(AbstractContextManager["Store"]):
     # ── What was done ────────────────────────────────────────────────────────────────────────────
 
     def begin(
-        self, origin: Standing, target: Phase, by: str, effects: Sequence[tuple[str, Mapping[str, Any]]]
+        self,
+        origin: Standing,
+        target: Phase,
+        by: str,
+        effects: Sequence[tuple[str, Mapping[str, Any]]],
+        undoes: Transition | None = None,
     ) -> Transition:
-        """Write down what is about to be done, as (kind, arguments) in order, before any of it is."""
+        """Write down what is about to be done, as (kind, arguments) in order, before any of it is.
+
+        An unfinished transition that this one `undoes` ends in the same transaction.
+        """
         with self._transaction():
+            if undoes:
+                self.finish(undoes.id, "undone", f"cut short, and taken back to {target} by {by}")
             (row,) = self._rows(
                 """INSERT INTO strangler_control.transition (capability, origin, target, revision, by)
                    VALUES (%s, %s, %s, %s, %s) RETURNING id""",
@@ -211,12 +221,7 @@ class Store(AbstractContextManager["Store"]):
     def operating(self, capability: str, by: str) -> Iterator[None]:
         """Hold the capability's lock as `by`; OperatorBusy names who has it, and since when."""
         if not self._lock("SELECT pg_try_advisory_lock(%s, hashtext(%s)) AS held", capability):
-            holder = self.operator(capability)
-            who = f"{holder.name}, since {holder.since:%H:%M:%S} UTC" if holder else "another operator"
-            raise OperatorBusy(
-                f"{capability} is being moved right now by {who}. Nothing was changed; "
-                f"`strangler status` shows when that is done."
-            )
+            raise _busy(capability, self.operator(capability))
         try:
             self._rows(
                 """INSERT INTO strangler_control.operator (capability, name, since, pid)
@@ -228,6 +233,11 @@ class Store(AbstractContextManager["Store"]):
             yield
         finally:
             self._unlock("SELECT pg_advisory_unlock(%s, hashtext(%s))", _OPERATOR, capability)
+
+    def check_free(self, capability: str) -> None:
+        """Raise OperatorBusy while somebody holds the capability's lock."""
+        if holder := self.operator(capability):
+            raise _busy(capability, holder)
 
     def operator(self, capability: str) -> Operator | None:
         """Who holds the capability's lock now. A row without its lock was left by an operator who is gone."""
@@ -306,11 +316,20 @@ def connect(system: System) -> Store:
             connection.execute(files(__package__).joinpath("schema.sql").read_bytes())
     except psycopg.Error as error:
         raise ControlDatabaseAway(
-            f"The control database {_place(url)} can't be used: {_first_line(error)}. Nothing was changed, and "
-            "the gateway goes on routing as it does. Start that database, or correct its address "
+            f"The control database {_place(url)} can't be used: {_first_line(error)}. Nothing was changed, "
+            "and the gateway goes on routing as it does. Start that database, or correct its address "
             f"([databases.{DATABASE}] in strangler.toml)."
         ) from error
     return Store(connection)
+
+
+def _busy(capability: str, holder: Operator | None) -> OperatorBusy:
+    # Between another operator's taking the lock and writing the row, there is no name yet.
+    who = f"{holder.name}, since {holder.since:%H:%M:%S} UTC" if holder else "another operator"
+    return OperatorBusy(
+        f"{capability} is being moved right now by {who}. Nothing was changed; "
+        "`strangler status` shows when that is done."
+    )
 
 
 def _place(url: str) -> str:

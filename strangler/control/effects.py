@@ -1,0 +1,164 @@
+"""The effects of a transition: what `plan` and `--dry-run` print, and the very objects that `apply` executes.
+
+Every effect may be applied again: it finds out by itself what is still to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+from strangler.config import Capability, Config
+from strangler.control.phases import MONOLITH, Phase
+from strangler.control.store import Store
+from strangler.control.surroundings import Progress, Surroundings
+from strangler.errors import StranglerError, UsageError
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an effect may touch: the record, and the surroundings; `by` is the operator's name."""
+
+    config: Config
+    store: Store
+    surroundings: Surroundings
+    by: str
+    progress: Progress | None = None
+
+
+class Effect(Protocol):
+    """One thing that a transition does."""
+
+    @property
+    def capability(self) -> str: ...
+
+    def describe(self) -> str:
+        """What applying it does, as the rest of a sentence that begins with "This will"."""
+        ...
+
+    def apply(self, context: Context) -> str:
+        """Do it, or find that it is done; returns what came of it. Raises StranglerError."""
+        ...
+
+
+@dataclass(frozen=True)
+class CopyRows:
+    """Bring the rows of the tables to the other home, where they aren't equal there already."""
+
+    capability: str
+    tables: tuple[str, ...]
+    owner: str
+    home: str
+
+    def describe(self) -> str:
+        return (
+            f"copy the rows of {', '.join(self.tables)} from {self.owner} to {self.home}, where they differ"
+        )
+
+    def apply(self, context: Context) -> str:
+        capability = context.config.capability(self.capability)
+        if _all_there(context, capability):
+            return "nothing to copy: the rows are equal already"
+        return context.surroundings.copy_rows(capability, context.progress)
+
+
+@dataclass(frozen=True)
+class VerifyRows:
+    """Compare every row of both homes, and go no further where one differs."""
+
+    capability: str
+    tables: tuple[str, ...]
+    owner: str
+    home: str
+
+    def describe(self) -> str:
+        return f"verify that {self.owner} and {self.home} hold the same rows"
+
+    def apply(self, context: Context) -> str:
+        state = context.surroundings.rows(context.config.capability(self.capability))
+        if not (state.complete and state.equal):
+            raise StranglerError(state.reason)
+        return state.reason
+
+
+@dataclass(frozen=True)
+class PublishRoutes:
+    """Give the gateway the routes of this phase, with those of every other capability as recorded."""
+
+    capability: str
+    phase: Phase
+
+    def describe(self) -> str:
+        return f"publish the routes of {self.phase}, and wait until the gateway has taken them"
+
+    def apply(self, context: Context) -> str:
+        phases = routed(context.config, context.store) | {self.capability: self.phase}
+        return f"the gateway has taken revision {context.surroundings.publish(phases)}"
+
+
+@dataclass(frozen=True)
+class RecordPhase:
+    """Make the phase the recorded one. Evidence counts from here."""
+
+    capability: str
+    phase: Phase
+    revision: int
+
+    def describe(self) -> str:
+        return f"record {self.phase} as revision {self.revision} of {self.capability}"
+
+    def apply(self, context: Context) -> str:
+        context.store.record(self.capability, self.phase, self.revision, context.by)
+        return f"{self.capability} is at {self.phase}"
+
+
+def routed(config: Config, store: Store) -> dict[str, Phase]:
+    """The recorded phase of every capability that strangler.toml declares."""
+    recorded = store.phases()
+    return {name: recorded.get(name, MONOLITH) for name in config.capabilities}
+
+
+def _all_there(context: Context, capability: Capability) -> bool:
+    state = context.surroundings.rows(capability)
+    return state.complete and state.equal
+
+
+# ── As JSON, in saved plans and in the history ───────────────────────────────────────────────────
+
+KINDS: Mapping[str, Callable[..., Effect]] = {
+    "copy_rows": CopyRows,
+    "verify_rows": VerifyRows,
+    "publish_routes": PublishRoutes,
+    "record_phase": RecordPhase,
+}
+# The effects after which clients are served otherwise, or are recorded to be.
+ROUTING = (PublishRoutes, RecordPhase)
+
+
+def to_record(effect: Effect) -> tuple[str, dict[str, Any]]:
+    """An effect's kind, and its arguments as JSON has them."""
+    kind = next(name for name, one in KINDS.items() if one is type(effect))
+    values = {field.name: getattr(effect, field.name) for field in fields(effect)}  # type: ignore[arg-type]
+    return kind, {name: _plain(value) for name, value in values.items()}
+
+
+def from_record(kind: str, arguments: Mapping[str, Any]) -> Effect:
+    """The effect again; UsageError if it is none of ours."""
+    values = dict(arguments)
+    try:
+        if "phase" in values:
+            values["phase"] = Phase.parse(values["phase"])
+        if "tables" in values:
+            values["tables"] = tuple(values["tables"])
+        return KINDS[kind](**values)
+    except (KeyError, TypeError):
+        raise UsageError(
+            f"There is no effect {kind!r} with {dict(arguments)}. Nothing was changed."
+        ) from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Phase):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value

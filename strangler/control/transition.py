@@ -1,0 +1,244 @@
+"""Moving a capability, forward or back: the intent is recorded first, then each effect is applied.
+
+Killed at any point, the next `advance` goes on, and `take_back` always leads back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import psycopg
+
+from strangler.config import Capability, Config
+from strangler.control import plan as plans
+from strangler.control.desk import Desk, at_desk
+from strangler.control.effects import ROUTING, Context, Effect, from_record, to_record
+from strangler.control.errors import ControlDatabaseAway, GatesHeld, PlanOutdated, TransitionFailed
+from strangler.control.gates import judge
+from strangler.control.phases import MONOLITH, Direction, Phase, check_back, check_forward, direction
+from strangler.control.plan import Plan
+from strangler.control.store import Standing, Transition
+from strangler.control.surroundings import Progress, Surroundings
+from strangler.errors import StranglerError
+from strangler.run.system import System
+
+BETWEEN_LOOKS = 1.0  # seconds
+
+Begun = Callable[[Effect], None]
+Look = Callable[[Plan], None]
+
+
+def advance(
+    config: Config,
+    system: System,
+    capability: str,
+    phase: Phase,
+    *,
+    by: str,
+    wait: float = 0,
+    surroundings: Surroundings | None = None,
+    progress: Progress | None = None,
+) -> Transition | None:
+    """Move a capability forward to `phase`, which must be its next one.
+
+    Waits up to `wait` seconds for the gates. Returns what was done, or None if it was there already. Raises
+    GatesHeld with the gates and their evidence, OperatorBusy, TransitionFailed, ControlDatabaseAway, and
+    UsageError for a phase that isn't the next one.
+    """
+    with at_desk(config, system, by, surroundings) as desk:
+        return advance_at(desk, capability, phase, wait=wait, progress=progress)
+
+
+def take_back(
+    config: Config,
+    system: System,
+    capability: str,
+    phase: Phase = MONOLITH,
+    *,
+    by: str,
+    surroundings: Surroundings | None = None,
+) -> Transition | None:
+    """Take a capability back to `phase`, at once: no gates. Undoes a transition that was cut short.
+
+    Returns what was done, or None if it stands there already and the gateway routes so. Raises as `advance`
+    does, but for GatesHeld.
+    """
+    with at_desk(config, system, by, surroundings) as desk:
+        return take_back_at(desk, capability, phase)
+
+
+def draw(desk: Desk, name: str, target: Phase) -> Plan | None:
+    """The plan of the move to `target`, or None where there is nothing to do; takes no lock, changes nothing.
+
+    The rest of a transition that was cut short is a plan like any other. OperatorBusy while it goes on.
+    """
+    if desk.store.unfinished(name):
+        desk.store.check_free(name)
+    return _draw(desk, desk.capability(name), target)[0]
+
+
+def advance_at(
+    desk: Desk,
+    name: str,
+    target: Phase,
+    *,
+    wait: float = 0,
+    saved: Plan | None = None,
+    look: Look | None = None,
+    begun: Begun | None = None,
+    progress: Progress | None = None,
+) -> Transition | None:
+    """`advance` at a desk. `look` is told of every plan held while waiting, `begun` of every effect."""
+    capability = desk.capability(name)
+    deadline = time.monotonic() + wait
+    # Waiting takes no lock, so that somebody else can always take the capability back meanwhile.
+    while (plan := _draw(desk, capability, target)[0]) and plan.held and time.monotonic() < deadline:
+        if look:
+            look(plan)
+        time.sleep(min(BETWEEN_LOOKS, max(0.0, deadline - time.monotonic())))
+
+    with desk.store.operating(name, desk.by):
+        if saved:
+            check_saved(desk, saved)
+        plan, unfinished = _draw(desk, capability, target)
+        if plan is None:
+            return None
+        if saved and plan.effects != saved.effects:
+            raise PlanOutdated(
+                f"strangler.toml has changed since this plan of {name} was made: its effects would be others "
+                "now. Nothing was changed; make a new plan."
+            )
+        if plan.held:
+            raise GatesHeld(plan)
+        transition = unfinished or _begin(desk, plan)
+        return _run(desk, transition, plan, begun, progress)
+
+
+def take_back_at(
+    desk: Desk, name: str, target: Phase = MONOLITH, *, begun: Begun | None = None
+) -> Transition | None:
+    """`take_back` at a desk."""
+    capability = desk.capability(name)
+    with desk.store.operating(name, desk.by):
+        plan = draw_back(desk, name, target)
+        if plan is None:
+            return None
+        transition = _begin(desk, plan, undoes=desk.store.unfinished(capability.name))
+        return _run(desk, transition, plan, begun, None)
+
+
+def draw_back(desk: Desk, name: str, target: Phase) -> Plan | None:
+    """The plan of the way back to `target`, or None where there is nothing to do; changes nothing."""
+    capability = desk.capability(name)
+    standing = desk.store.standing(name)
+    check_back(name, standing.phase, target)
+    settled = standing.phase == target and not desk.store.unfinished(name)
+    return None if settled and desk.gateway().agrees else plans.back(capability, standing, target)
+
+
+def check_saved(desk: Desk, saved: Plan) -> None:
+    """Refuse a saved plan whose revision is no longer the capability's."""
+    standing = desk.store.standing(saved.capability)
+    if standing.revision != saved.revision or standing.phase != saved.origin:
+        moved = ""
+        if standing.since:
+            moved = f", moved there by {standing.by} at {standing.since:%Y-%m-%d %H:%M:%S} UTC"
+        raise PlanOutdated(
+            f"This plan was made for revision {saved.revision} of {saved.capability} ({saved.origin}), which "
+            f"is at revision {standing.revision} now ({standing.phase}{moved}). Nothing was changed; make a new "
+            "plan."
+        )
+
+
+def _draw(desk: Desk, capability: Capability, target: Phase) -> tuple[Plan | None, Transition | None]:
+    """The plan that leads to `target`, and the transition that it finishes, if one was cut short."""
+    standing = desk.store.standing(capability.name)
+    if unfinished := desk.store.unfinished(capability.name):
+        return _rest(desk, capability, standing, unfinished, target), unfinished
+    if standing.phase == target:
+        again = None if desk.gateway().agrees else plans.back(capability, standing, target)
+        return again, None
+    check_forward(capability.name, standing.phase, target)
+    return plans.forward(capability, standing, target, desk.facts(capability, standing, target)), None
+
+
+def _rest(
+    desk: Desk, capability: Capability, standing: Standing, unfinished: Transition, target: Phase
+) -> Plan:
+    """The plan that finishes what was cut short: the recorded effects, applied again from the first."""
+    begun = (
+        f"{unfinished.by} at {unfinished.started:%Y-%m-%d %H:%M:%S} UTC was cut short. Nothing was changed"
+    )
+    if direction(unfinished.origin, unfinished.target) is not Direction.FORWARD:
+        raise StranglerError(
+            f"The way of {capability.name} back to {unfinished.target} begun by {begun}; "
+            f"`strangler reverse {capability.name} --to {unfinished.target}` finishes it."
+        )
+    if unfinished.target != target:
+        raise StranglerError(
+            f"The move of {capability.name} to {unfinished.target} begun by {begun}; "
+            f"`strangler apply {capability.name} {unfinished.target}` finishes it, "
+            f"`strangler reverse {capability.name}` undoes it."
+        )
+    recorded = standing.revision == unfinished.revision
+    before = Standing(
+        capability.name, unfinished.origin, unfinished.revision - 1, standing.since, standing.by
+    )
+    # Once the phase is recorded, only the bookkeeping is left, and its evidence has only begun to count.
+    facts = None if recorded else desk.facts(capability, before, target, unfinished)
+    return Plan(
+        capability=capability.name,
+        origin=unfinished.origin,
+        target=target,
+        revision=before.revision,
+        gates=judge(capability, unfinished.origin, target, facts) if facts else (),
+        effects=tuple(from_record(one.kind, one.arguments) for one in unfinished.effects),
+    )
+
+
+def _begin(desk: Desk, plan: Plan, undoes: Transition | None = None) -> Transition:
+    records = [to_record(effect) for effect in plan.effects]
+    return desk.store.begin(desk.store.standing(plan.capability), plan.target, desk.by, records, undoes)
+
+
+def _run(
+    desk: Desk, transition: Transition, plan: Plan, begun: Begun | None, progress: Progress | None
+) -> Transition:
+    context = Context(desk.config, desk.store, desk.surroundings, desk.by, progress)
+    with ExitStack() as until_recorded:
+        locked = False
+        for position, effect in enumerate(plan.effects):
+            if isinstance(effect, ROUTING) and not locked:
+                until_recorded.enter_context(desk.store.routing())
+                locked = True
+            if begun:
+                begun(effect)
+            desk.store.mark_effect(transition.id, position, "running")
+            try:
+                detail = effect.apply(context)
+            except ControlDatabaseAway:
+                raise  # nothing can be recorded; the transition stays unfinished, and status says so
+            except (StranglerError, psycopg.Error, OSError) as error:
+                raise _failed(desk, transition, position, effect, error) from error
+            desk.store.mark_effect(transition.id, position, "done", detail)
+        desk.store.finish(transition.id, "done")
+    return desk.store.transition(transition.id)
+
+
+def _failed(
+    desk: Desk, transition: Transition, position: int, effect: Effect, error: Exception
+) -> TransitionFailed:
+    """Record the failure, and say in a sentence where that leaves the capability."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    desk.store.mark_effect(transition.id, position, "failed", reason)
+    desk.store.finish(transition.id, "failed", reason)
+    name, phase = transition.capability, desk.store.standing(transition.capability).phase
+    again = f"apply {name} {transition.target}"
+    if direction(transition.origin, transition.target) is not Direction.FORWARD:
+        again = f"reverse {name} --to {transition.target}"
+    return TransitionFailed(
+        f"{name} is recorded at {phase}. This failed: {effect.describe()}. {reason.rstrip('.')}. "
+        f"`strangler status` shows whether the gateway agrees; `strangler {again}` tries again."
+    )
