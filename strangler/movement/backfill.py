@@ -32,6 +32,7 @@ BLOCK_BYTES = (
     1 << 16
 )  # psycopg hands out a row at a time; sending them one by one would cost as much as reading
 LOCK = 0x5742_4B46  # advisory, in the follower's database: one copy at a time
+LOCK_WITHIN = 5.0  # seconds; the session of a killed copy may take a moment to go away
 
 
 @dataclass(frozen=True)
@@ -199,21 +200,20 @@ class _Copy:
 
     def _boundary(self, table: Table, after: list[str] | None) -> list[str] | None:
         """The last key of the chunk that follows `after`; None where nothing follows."""
-        select = sql.SQL("SELECT {} FROM {} {} ").format(
-            table.key_as_text, table.identifier, _where(table, after, None)
+        select = sql.SQL("SELECT {} FROM {} AS t {} ").format(
+            table.key_of("t", "::text"), table.identifier, _where(table, after, None)
         )
-        whole = select + sql.SQL("ORDER BY {} OFFSET %s LIMIT 1").format(table.key_list)
+        whole = select + sql.SQL("ORDER BY {} OFFSET %s LIMIT 1").format(table.key_of("t"))
         if found := self.owner.execute(whole, [*(after or []), self.chunk_rows - 1]).fetchone():
             return list(found)
-        backwards = sql.SQL(", ").join(sql.SQL("{} DESC").format(sql.Identifier(c.name)) for c in table.key)
-        rest = select + sql.SQL("ORDER BY {} LIMIT 1").format(backwards)
+        rest = select + sql.SQL("ORDER BY {} LIMIT 1").format(table.key_of("t", " DESC"))
         found = self.owner.execute(rest, after or []).fetchone()
         return list(found) if found else None
 
     def _chunk(self, table: Table, after: list[str] | None, upto: list[str]) -> int:
         """Stream one chunk; the number of rows."""
-        rows = sql.SQL("SELECT {} FROM {} {} ORDER BY {}").format(
-            table.column_list, table.identifier, _where(table, after, upto), table.key_list
+        rows = sql.SQL("SELECT {} FROM {} AS t {} ORDER BY {}").format(
+            table.column_list, table.identifier, _where(table, after, upto), table.key_of("t")
         )
         return self._stream(rows, [*(after or []), *upto], table.identifier, table.column_list)
 
@@ -233,7 +233,7 @@ class _Copy:
         """
         total = self._count(self.owner, table)
         self.tell(Progress(table.name, 0, total))
-        same_key = sql.SQL("({}) = ({})").format(_qualified("s", table), _qualified("t", table))
+        same_key = sql.SQL("({}) = ({})").format(table.key_of("s"), table.key_of("t"))
         with self.follower.transaction():
             self._receive_hashes(table)
             deleted = self.follower.execute(
@@ -277,7 +277,7 @@ class _Copy:
         """Copy the owner's rows whose keys the follower hasn't, a chunk of keys at a time; their number."""
         missing = sql.SQL(
             "SELECT {} FROM owner_row AS s WHERE NOT EXISTS (SELECT FROM {} AS t WHERE {})"
-        ).format(_qualified("s", table, "::text"), table.identifier, same_key)
+        ).format(table.key_of("s", "::text"), table.identifier, same_key)
         arrays = sql.SQL(", ").join(sql.SQL("%s::text[]") for _ in table.key)
         casts = sql.SQL(", ").join(
             sql.SQL("{}::{}").format(sql.Identifier(f"k{n}"), sql.SQL(column.type))
@@ -372,17 +372,11 @@ class _Copy:
 def _where(table: Table, after: list[str] | None, upto: list[str] | None) -> sql.Composed:
     """The rows after one key and up to another, both as lists of texts that the caller passes."""
     bounds = [
-        sql.SQL("ROW({}) {} ROW({})").format(table.key_list, sql.SQL(operator), table.key_parameters)
+        sql.SQL("ROW({}) {} ROW({})").format(table.key_of("t"), sql.SQL(operator), table.key_parameters)
         for operator, key in ((">", after), ("<=", upto))
         if key is not None
     ]
     return sql.SQL("WHERE {}").format(sql.SQL(" AND ").join(bounds)) if bounds else sql.Composed([])
-
-
-def _qualified(alias: str, table: Table, cast: str = "") -> sql.Composed:
-    return sql.SQL(", ").join(
-        sql.SQL("{}{}").format(sql.Identifier(alias, column.name), sql.SQL(cast)) for column in table.key
-    )
 
 
 def _schema() -> str:
@@ -397,8 +391,8 @@ def _refuse_one_database(owner: Connection, follower: Connection) -> None:
 
 @contextmanager
 def _alone(follower: Connection) -> Iterator[None]:
-    """Hold the copy's lock; a killed copy's session may take a moment to go away."""
-    deadline = time.monotonic() + 5
+    """Hold the copy's lock for the block."""
+    deadline = time.monotonic() + LOCK_WITHIN
     while not (follower.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone() or (False,))[0]:
         if time.monotonic() > deadline:
             raise CopyRefused(

@@ -78,10 +78,12 @@ class Table:
     def key_list(self) -> sql.Composed:
         return _names(self.key)
 
-    @property
-    def key_as_text(self) -> sql.Composed:
-        """The key's columns as texts, each of which casts back to the same value."""
-        return sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(c.name)) for c in self.key)
+    def key_of(self, alias: str, suffix: str = "") -> sql.Composed:
+        """The key's columns of `alias`, each followed by `suffix`: a cast, a direction.
+
+        Qualified, since `SELECT id::text ... ORDER BY id` orders by the text: the output column's name wins.
+        """
+        return sql.SQL(", ").join(sql.Identifier(alias, c.name) + sql.SQL(suffix) for c in self.key)
 
     @property
     def key_parameters(self) -> sql.Composed:

@@ -1,0 +1,89 @@
+"""Two real databases for each test: an owner's and a follower's, the latter's role no superuser."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from strangler.run.postgres import embedded_postgres
+
+ROLE = "strangler_movement_follower"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """URLs of the owner's and the follower's database, and SQL on each."""
+
+    owner: str
+    follower: str
+
+    def on_owner(self, *statements: str) -> list[tuple]:
+        return _run(self.owner, statements)
+
+    def on_follower(self, *statements: str) -> list[tuple]:
+        return _run(self.follower, statements)
+
+    def on_both(self, *statements: str) -> None:
+        self.on_owner(*statements)
+        self.on_follower(*statements)
+
+
+def _run(url: str, statements: tuple[str, ...]) -> list[tuple]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if named := os.environ.get("DATABASE_URL"):
+        yield named
+    else:
+        with embedded_postgres(Path(tmp_path_factory.mktemp("postgres")) / "cluster") as url:
+            yield url
+
+
+@pytest.fixture(scope="session")
+def role(server: str) -> Iterator[tuple[str, str]]:
+    """A login role as the kit gives one to a follower: it owns its database, and nothing else."""
+    name, password = f"{ROLE}_{secrets.token_hex(3)}", secrets.token_hex(8)
+    _run(server, (f"CREATE ROLE {name} LOGIN PASSWORD '{password}'",))
+    yield name, password
+    _run(server, (f"DROP ROLE {name}",))
+
+
+@pytest.fixture(scope="session")
+def databases(server: str, role: tuple[str, str]) -> Iterator[Pair]:
+    name, password = role
+    owner, follower = (f"strangler_movement_{side}_{secrets.token_hex(4)}" for side in ("owner", "follower"))
+    _run(server, (f"CREATE DATABASE {owner}", f"CREATE DATABASE {follower} OWNER {name}"))
+    parts = urlsplit(server)
+    host = parts.netloc.rpartition("@")[2]
+    try:
+        yield Pair(
+            urlunsplit(parts._replace(path=f"/{owner}")),
+            urlunsplit(parts._replace(netloc=f"{name}:{password}@{host}", path=f"/{follower}")),
+        )
+    finally:
+        _run(server, (f"DROP DATABASE {owner} WITH (FORCE)", f"DROP DATABASE {follower} WITH (FORCE)"))
+
+
+@pytest.fixture
+def pair(databases: Pair) -> Iterator[Pair]:
+    """The two databases, empty again afterwards."""
+    yield databases
+    databases.on_both(
+        "SET client_min_messages = warning",
+        "DROP SCHEMA public CASCADE",
+        "CREATE SCHEMA public",
+        "DROP SCHEMA IF EXISTS strangler_movement CASCADE",
+    )
+    databases.on_owner(f"ALTER DATABASE {urlsplit(databases.owner).path[1:]} RESET ALL")
