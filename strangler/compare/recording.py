@@ -55,8 +55,8 @@ def read(path: Path) -> list[Recorded]:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
         raise CouldNotCompare(
-            f"There is no recording at {path}. Nothing was asked. Recordings are made while a capability is in "
-            "shadow or beyond: start the system (`strangler run`) and send it traffic (`strangler load`)."
+            f"There is no recording at {path}. Nothing was asked. Recordings are made while a capability is "
+            "in shadow or beyond: start the system (`strangler run`) and send it traffic (`strangler load`)."
         ) from None
     except OSError as error:
         raise CouldNotCompare(

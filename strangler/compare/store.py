@@ -35,8 +35,7 @@ class Rows:
     pairs: Sequence[Pair] = field(default=())
 
 
-@contextmanager
-def connect(system: System) -> Iterator[Store]:
+def open_store(system: System) -> Store:
     """A connection with the schema in place; StranglerError if the control database doesn't answer."""
     try:
         connection = psycopg.connect(system.databases["control"], autocommit=True, connect_timeout=5)
@@ -45,8 +44,17 @@ def connect(system: System) -> Iterator[Store]:
             f"The control database doesn't answer: {str(error).strip()}. Nothing was read or changed. "
             "`strangler ps` shows what runs."
         ) from None
-    with connection:
-        yield Store(connection)
+    return Store(connection)
+
+
+@contextmanager
+def connect(system: System) -> Iterator[Store]:
+    """As `open_store`, and closed at the end."""
+    opened = open_store(system)
+    try:
+        yield opened
+    finally:
+        opened.close()
 
 
 class Store:
@@ -58,6 +66,9 @@ class Store:
             # Two connects at once would both find the schema missing.
             connection.execute("select pg_advisory_xact_lock(hashtext('strangler_compare'))")
             connection.execute(SCHEMA.read_text().encode())
+
+    def close(self) -> None:
+        self._connection.close()
 
     def write(self, tallies: Iterable[Tally]) -> None:
         """Add tallies to the tables, in one transaction."""

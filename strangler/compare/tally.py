@@ -10,6 +10,8 @@ from strangler.compare.observation import SAMPLES_PER_DIFFERENCE, Difference, Ob
 from strangler.compare.shape import fingerprint
 from strangler.config import Capability
 
+PAIRS_KEPT = 20_000  # while the database is away
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class OutcomeKey:
@@ -97,3 +99,22 @@ class Tally:
     def is_critical(self, difference: Difference) -> bool:
         """Money, permissions: the fields that the gate names, and what the control refuses to give out."""
         return difference.opens or difference.path in self.capability.gate.critical
+
+    def __bool__(self) -> bool:
+        return bool(self.captured or self.dropped or self.outcomes)
+
+    def merge(self, other: Tally) -> None:
+        """Add another tally's sums to these."""
+        for mine, theirs in (
+            (self.captured, other.captured),
+            (self.dropped, other.dropped),
+            (self.outcomes, other.outcomes),
+            (self.fields, other.fields),
+        ):
+            mine.update(theirs)  # type: ignore[arg-type]
+        for key, samples in other.samples.items():
+            self.samples[key] = [*samples, *self.samples.get(key, [])][:SAMPLES_PER_DIFFERENCE]
+        for shape, (seen, differed) in other.shapes.items():
+            mine_seen, mine_differed = self.shapes.get(shape, (0.0, 0.0))
+            self.shapes[shape] = (max(seen, mine_seen), max(differed, mine_differed))
+        self.pairs = [*other.pairs, *self.pairs][-PAIRS_KEPT:]
