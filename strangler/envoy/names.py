@@ -1,0 +1,28 @@
+"""The names that the rendered files share: types, headers, clusters, filters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Resource = dict[str, Any]
+
+TYPE = "type.googleapis.com/envoy."
+EXTENSION = TYPE + "extensions."
+
+LISTENER = ROUTES = STATS = "edge"
+EXCHANGE_FILTER = "exchange"
+
+HOME_HEADER = "x-strangler-home"  # who answered; Envoy reads it from the endpoint that did
+CAPABILITY_HEADER = "x-strangler-capability"
+CANARY_COOKIE = "strangler-canary"  # given to callers who show nothing else to be recognised by
+METADATA = "strangler"  # the namespace of an endpoint's metadata
+
+
+def capture_filter(capability: str) -> str:
+    """The tap that captures a capability's requests; the listener has one for each."""
+    return f"capture/{capability}"
+
+
+def with_fallback(home: str, owner: str) -> str:
+    """The cluster that asks `home`, and `owner` where that one is down."""
+    return f"{home}-else-{owner}"

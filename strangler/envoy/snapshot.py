@@ -1,0 +1,84 @@
+"""A snapshot: everything that Envoy is told, under one revision, made from values alone.
+
+strangler.toml, the homes' addresses and the phases go in; files come out. Nothing here reads or writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from strangler.config import Config
+from strangler.control.phases import Phase
+from strangler.envoy.clusters import clusters, endpoints
+from strangler.envoy.listener import listener
+from strangler.envoy.names import Resource
+from strangler.envoy.routes import route_configuration
+from strangler.run.system import System
+
+LDS, CDS, RDS = "lds/lds.json", "cds/cds.json", "rds/rds.json"
+
+
+def live_directory(system: System) -> Path:
+    """Where the files lie that Envoy watches; one directory each, since a rename re-reads its whole
+    directory.
+    """
+    return system.gateway_directory / "live"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What Envoy is told at one revision: `files` maps a name like "rds/rds.json" to its bytes.
+
+    The revision reads "7-3f2a91c04d": a number that grows with every snapshot, and a digest of the content.
+    Each file carries it as its version_info.
+    """
+
+    revision: str
+    files: Mapping[str, bytes]
+
+    @property
+    def number(self) -> int:
+        return int(self.revision.partition("-")[0])
+
+    @property
+    def digest(self) -> str:
+        """Equal for two snapshots that tell Envoy the same, whatever their numbers."""
+        return self.revision.partition("-")[2]
+
+    def resources(self, name: str) -> list[Resource]:
+        """The resources in one of the files."""
+        found: list[Resource] = json.loads(self.files[name])["resources"]
+        return found
+
+
+def render(config: Config, system: System, phases: Mapping[str, Phase], *, number: int = 1) -> Snapshot:
+    """The snapshot for these phases; a capability that isn't among them is at monolith.
+
+    Raises HomeUnroutable for an address or a phase that can't be put in Envoy's words.
+    """
+    live = live_directory(system)
+    resources = {
+        CDS: clusters(config, system.homes, live / "eds"),
+        LDS: [listener(config, system, live / "rds")],
+        RDS: [route_configuration(config, phases)],
+    }
+    for home in sorted({config.gateway.default, *(one.home for one in config.capabilities.values())}):
+        if found := endpoints(system.homes, home):
+            resources[f"eds/{home}/eds.json"] = [found]
+    return of_resources(resources, number)
+
+
+def of_resources(resources: Mapping[str, list[Resource]], number: int) -> Snapshot:
+    """A snapshot of any resources, by file name."""
+    content = {name: json.dumps(found, sort_keys=True) for name, found in resources.items()}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+    revision = f"{number}-{digest}"
+    files = {
+        name: json.dumps({"version_info": revision, "resources": found}, indent=1).encode() + b"\n"
+        for name, found in resources.items()
+    }
+    return Snapshot(revision, files)
