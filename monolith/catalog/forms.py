@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -46,6 +47,8 @@ class DeskForm(forms.ModelForm):
     entangled: a form of the catalog that writes the inventory's rows.
     """
 
+    price = forms.DecimalField(min_value=Decimal("0.01"), max_digits=10, decimal_places=2)
+
     class Meta:
         model = Product
         fields = ["price", "status"]
@@ -53,7 +56,6 @@ class DeskForm(forms.ModelForm):
     def __init__(self, *args: Any, stock: Iterable[StockItem], **kwargs: Any) -> None:
         """`stock` are the product's items with their warehouses; locked, if the form is to be saved."""
         super().__init__(*args, **kwargs)
-        self.fields["price"].min_value = 0
         self.stock = {f"stock_{item.pk}": item for item in stock}
         for name, item in self.stock.items():
             self.fields[name] = forms.IntegerField(

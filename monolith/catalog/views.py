@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Count, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from .. import shared
@@ -92,13 +93,14 @@ def _product_page(request: HttpRequest, pk: int, review_form: ReviewForm | None 
     product = get_object_or_404(
         shared.visible_products(request.user)
         .select_related("seller", "category__parent")
-        .prefetch_related("stock__warehouse", Prefetch("reviews", reviews)),
+        .prefetch_related("stock__warehouse", Prefetch("reviews", reviews, to_attr="latest_reviews")),
         pk=pk,
     )
     if review_form is None and _may_review(request.user, product):
         review_form = ReviewForm()
     context = {
         "product": product,
+        "facts": _facts(product),
         "available": sum(item.available for item in product.stock.all()),
         "also_bought": _also_bought(product),
         "is_watched": request.user.is_authenticated and product.watchers.contains(request.user),
@@ -107,6 +109,14 @@ def _product_page(request: HttpRequest, pk: int, review_form: ReviewForm | None 
         "review_form": review_form,
     }
     return render(request, "catalog/product.html", context)
+
+
+def _facts(product: Product) -> list[tuple[str, str]]:
+    """The product's own attributes, ready to be read; an attribute may be a list."""
+    return [
+        (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+        for name, value in product.attributes.items()
+    ]
 
 
 def _also_bought(product: Product) -> QuerySet[Product]:
@@ -153,7 +163,7 @@ def desk_product(request: HttpRequest, pk: int) -> HttpResponse:
     form.save()
     shared.write_down(request.user, product, "product changed")
     messages.success(request, f"{product.name} is saved.")
-    return redirect(f"{request.path.removesuffix(f'{pk}/')}?{request.GET.urlencode()}#p{pk}")
+    return redirect(f"{reverse('pages:desk')}?{request.GET.urlencode()}#p{pk}")
 
 
 def _desk_page(request: HttpRequest, changed: DeskForm | None = None) -> HttpResponse:

@@ -10,7 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from .. import shared
 from .forms import ProfileForm, RegisterForm
+from .models import User
 
 ORDERS_PAGE = 10
 
@@ -32,7 +34,7 @@ def register(request: HttpRequest) -> HttpResponse:
 @login_required
 def account(request: HttpRequest) -> HttpResponse:
     user = request.user
-    form = ProfileForm(request.POST or None, instance=user)
+    form = ProfileForm(request.POST or None, instance=User.objects.get(pk=user.pk))
     if form.is_valid():
         form.save()
         messages.success(request, "Your profile is saved.")
@@ -42,7 +44,9 @@ def account(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "page": Paginator(orders, ORDERS_PAGE).get_page(request.GET.get("page")),
-        "wishlist": user.wishlist.select_related("seller", "category__parent").order_by("name", "id"),
+        "wishlist": shared.visible_products(user)
+        .filter(watchers=user)
+        .select_related("seller", "category__parent").order_by("name", "id"),
         "employments": user.employments.select_related("seller").order_by("seller__name"),
     }
     return render(request, "identity/account.html", context)

@@ -29,13 +29,12 @@ def add_to_cart(request: HttpRequest, pk: int) -> HttpResponse:
     """Put more pieces of a product into the cart."""
     product = get_object_or_404(shared.visible_products(request.user), pk=pk)
     there = request.session.get(selectors.CART, {}).get(str(pk), 0)
-    form = QuantityForm({"quantity": request.POST.get("quantity", 1)})
-    if not form.is_valid() or there + form.cleaned_data["quantity"] > 999:
+    form = QuantityForm(request.POST)
+    more = form.cleaned_data["quantity"] if form.is_valid() else 0
+    if not more or there + more > 999:
         messages.error(request, "Between 1 and 999 pieces of a product fit into the cart; it is as it was.")
         return redirect("pages:product", pk)
-    services.put_in_cart(
-        session=request.session, product=product, quantity=there + form.cleaned_data["quantity"]
-    )
+    services.put_in_cart(session=request.session, product=product, quantity=there + more)
     messages.success(request, f"{product.name} is in your cart.")
     return redirect("pages:cart")
 
@@ -43,11 +42,15 @@ def add_to_cart(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def change_cart(request: HttpRequest, pk: int) -> HttpResponse:
     """Have so many pieces of a product in the cart, or none."""
-    product = get_object_or_404(shared.visible_products(request.user), pk=pk)
+    line = next((line for line in selectors.list_cart_lines(request.session) if line.product.pk == pk), None)
+    if line is None:  # Taken out in another window already.
+        return redirect("pages:cart")
     form = QuantityForm(request.POST, auto_id=f"id_{pk}_%s")
     if not form.is_valid():
         return _cart_page(request, {pk: form})
-    services.put_in_cart(session=request.session, product=product, quantity=form.cleaned_data["quantity"])
+    services.put_in_cart(
+        session=request.session, product=line.product, quantity=form.cleaned_data["quantity"]
+    )
     return redirect("pages:cart")
 
 
