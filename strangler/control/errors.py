@@ -41,7 +41,7 @@ class GatesHeld(Held):
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        held = [gate for gate in plan.gates if not gate.passed]
-        reasons = " ".join(f"{gate.name}: {gate.sentence}" for gate in held)
+        held = plan.held
         count = "A gate holds" if len(held) == 1 else f"{len(held)} gates hold"
-        super().__init__(f"{count} {plan.capability} at {plan.origin}. {reasons} Nothing was changed.")
+        reasons = "".join(f"\n  {gate.name}: {gate.sentence}" for gate in held)
+        super().__init__(f"{count} {plan.capability} at {plan.origin}. Nothing was changed.{reasons}")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from strangler.compare.latency import bounds
 from strangler.config import Capability
 from strangler.control.phases import Phase
 
@@ -29,10 +30,11 @@ class Gate:
 class Evidence(Protocol):
     """What the live comparison has seen of a capability since its phase began; counts of requests.
 
-    `shapes` counts the requests that differ in method, path, query or kind of caller. It is what the answers
-    gate counts as samples, so that a thousand equal requests are not a thousand samples.
+    `shapes` counts the distinct requests among the compared ones: by route, path, query and kind of caller;
+    `shapes_different` those among them that were ever answered differently.
     `coverage` is the share of captured requests that were compared, or None where nothing was captured.
-    `latencies` has milliseconds by home; `critical` the differences found in fields declared critical.
+    `latencies` has milliseconds by home, `critical` the differences in fields declared critical, and `slower`
+    the routes that take provably more than (1 + slack) times as long at the service.
     """
 
     @property
@@ -48,11 +50,14 @@ class Evidence(Protocol):
     @property
     def shapes(self) -> int: ...
     @property
+    def shapes_different(self) -> int: ...
+    @property
     def coverage(self) -> float | None: ...
     @property
     def critical(self) -> Sequence[str]: ...
     @property
     def latencies(self) -> Mapping[str, Sequence[float]]: ...
+    def slower(self, slack: float) -> Sequence[object]: ...
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Health:
 class GatewayView:
     """The revision that the gateway has taken, and the one that the recorded phases come to.
 
-    `taken` is None where the gateway doesn't answer; `detail` then says why.
+    `taken` is None where the gateway doesn't answer or hasn't taken it yet; `detail` is then a sentence on it.
     """
 
     taken: str | None
@@ -118,7 +123,7 @@ def gateway(capability: Capability, facts: Facts) -> Gate:
     """The gateway answers, and routes as recorded."""
     seen = facts.gateway
     if seen.taken is None:
-        return Gate("gateway", False, f"The gateway doesn't answer: {seen.detail}. See `strangler ps`.")
+        return Gate("gateway", False, seen.detail)
     if not seen.agrees:
         return Gate(
             "gateway",
@@ -142,7 +147,8 @@ def answers(capability: Capability, facts: Facts) -> Gate:
     """The share of unexcused differences lies below the limit, with the confidence that was asked for.
 
     Wald's likelihood ratio as an e-process: valid at every look (Ville's inequality), so it may be asked as
-    often as one likes.
+    often as one likes. Requests that are answered alike count once for each distinct one, so that a thousand
+    equal requests are not a thousand samples; a difference counts every time.
     """
     limit, confidence = capability.gate.mismatch_limit, capability.gate.confidence
     if not 0 < limit < 1 or not 0 < confidence < 1:
@@ -155,12 +161,13 @@ def answers(capability: Capability, facts: Facts) -> Gate:
     seen = facts.evidence
     if seen is None or seen.comparable == 0:
         return Gate("answers", False, f"No answers have been compared in this phase. {TRAFFIC_HINT}")
-    n, k = max(seen.shapes, seen.different), seen.different
+    k = seen.different
+    n = k + seen.shapes - seen.shapes_different
     needed = samples_needed(k, limit, confidence)
     threshold = 1 / (1 - confidence)
     e = e_value(n, k, limit)
     verdict = (
-        f"{n:,} distinct requests compared, {k:,} differ; E = {_figure(e)} of {threshold:,.4g}, to show at "
+        f"{n:,} samples, {k:,} differ; E = {_figure(e)} of {threshold:,.4g}, to show at "
         f"most {limit * 100:.4g} % differing with {confidence * 100:.4g} % confidence"
     )
     if e >= threshold:
@@ -212,14 +219,15 @@ def critical(capability: Capability, facts: Facts) -> Gate:
 def latency(capability: Capability, facts: Facts) -> Gate:
     """The service's p95 is at most (1 + slack) times the monolith's, by bounds that hold with the confidence.
 
-    Order statistics make no assumption about the distribution (Wilks): the bounds of a quantile are samples
-    whose rank follows from the binomial distribution.
+    The bounds are order statistics, which assume nothing about the distribution (Wilks). A single route that
+    is provably slower holds too, however few ask for it.
     """
     slack, confidence = capability.gate.latency_slack, capability.gate.confidence
-    samples = facts.evidence.latencies if facts.evidence else {}
+    seen = facts.evidence
+    samples = seen.latencies if seen else {}
     theirs, ours = samples.get(capability.owner, ()), samples.get(capability.home, ())
-    upper, lower = quantile_upper(ours, 0.95, confidence), quantile_lower(theirs, 0.95, confidence)
-    if upper is None or lower is None:
+    upper, lower = bounds(ours, 1 - confidence)[1], bounds(theirs, 1 - confidence)[0]
+    if seen is None or not theirs or math.isinf(upper):
         least = samples_for_upper_bound(0.95, confidence)
         return Gate(
             "latency",
@@ -227,6 +235,8 @@ def latency(capability: Capability, facts: Facts) -> Gate:
             f"Too few samples to bound the p95: {len(ours):,} of {capability.home} ({least} needed), "
             f"{len(theirs):,} of {capability.owner}. {TRAFFIC_HINT}",
         )
+    if worse := seen.slower(slack):
+        return Gate("latency", False, f"{worse[0]}. Correct {capability.home}, then begin the phase again.")
     limit = (1 + slack) * lower
     sentence = (
         f"p95 of {capability.home} is at most {upper:.1f} ms, and {1 + slack:g} times that of "
@@ -271,36 +281,6 @@ def samples_for_upper_bound(quantile: float, confidence: float) -> int:
     if not 0 < confidence < 1:
         return 0
     return math.ceil(math.log(1 - confidence) / math.log(quantile))
-
-
-def quantile_upper(samples: Sequence[float], quantile: float, confidence: float) -> float | None:
-    """The smallest sample that lies at or above the quantile with this confidence, or None with too few."""
-    ranked, below = sorted(samples), 0.0
-    for rank, sample in enumerate(
-        ranked
-    ):  # the quantile exceeds this sample when more than `rank` lie below it
-        below += _binomial(rank, len(ranked), quantile)
-        if below >= confidence:
-            return sample
-    return None
-
-
-def quantile_lower(samples: Sequence[float], quantile: float, confidence: float) -> float | None:
-    """The largest sample that lies at or below the quantile with this confidence, or None with too few."""
-    ranked, above = sorted(samples), 0.0
-    for rank in range(
-        len(ranked), 0, -1
-    ):  # the sample of this rank is safe when at least `rank` lie below it
-        above += _binomial(rank, len(ranked), quantile)
-        if above >= confidence:
-            return ranked[rank - 1]
-    return None
-
-
-def _binomial(k: int, n: int, p: float) -> float:
-    """The probability of k out of n, by logarithms, since n runs into the thousands."""
-    log = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
-    return math.exp(log + k * math.log(p) + (n - k) * math.log1p(-p))
 
 
 # ── Which gates stand before which move ──────────────────────────────────────────────────────────

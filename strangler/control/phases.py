@@ -95,6 +95,12 @@ def move(origin: Phase, target: Phase) -> Move | None:
     return next((one for one in MOVES if (one.origin, one.target) == (origin.name, target.name)), None)
 
 
+def meaning(phase: Phase, owner: str, home: str) -> str:
+    """What is true in a phase, with the names of the homes."""
+    sentence = next((one.sentence for one in MOVES if one.target == phase.name), "{owner} answers everybody")
+    return sentence.format(owner=owner, home=home, percent=phase.percent)
+
+
 def step_towards(origin: Phase, target: Phase) -> Phase:
     """The next phase on the way forward from `origin`; `target` itself where one move leads there."""
     if move(origin, target):

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from strangler.config import Capability, Config, Home
 from strangler.control.gates import CopyState, Evidence, GatewayView, Health
 from strangler.control.phases import Phase
-from strangler.errors import StranglerError, UsageError
+from strangler.errors import UsageError
 from strangler.run.system import System
 
 READY = "/health/ready"
@@ -81,17 +81,14 @@ class Actual:
     def gateway(self, phases: Mapping[str, Phase]) -> GatewayView:
         from strangler.envoy import gateway
 
-        recorded = gateway.render(self._config, self._system, phases).revision
-        try:
-            seen = gateway.describe(self._system)
-        except StranglerError as error:
-            return GatewayView(None, recorded, detail=str(error))
-        return GatewayView(seen.revision, recorded, seen.rejected)
+        recorded = gateway.revision_of(self._config, self._system, phases)
+        seen = gateway.describe(self._system)
+        return GatewayView(seen.revision, recorded, seen.rejected, seen.detail)
 
     def publish(self, phases: Mapping[str, Phase]) -> str:
         from strangler.envoy import gateway
 
-        return str(gateway.publish(self._config, self._system, phases).revision)
+        return gateway.publish(self._config, self._system, phases).revision
 
     def copy_rows(self, capability: Capability, progress: Progress | None) -> str:
         from strangler.movement.backfill import backfill

@@ -147,8 +147,8 @@ def check_saved(desk: Desk, saved: Plan) -> None:
             moved = f", moved there by {standing.by} at {standing.since:%Y-%m-%d %H:%M:%S} UTC"
         raise PlanOutdated(
             f"This plan was made for revision {saved.revision} of {saved.capability} ({saved.origin}), which "
-            f"is at revision {standing.revision} now ({standing.phase}{moved}). Nothing was changed; make a new "
-            "plan."
+            f"is at revision {standing.revision} now ({standing.phase}{moved}). Nothing was changed; make a "
+            "new plan."
         )
 
 

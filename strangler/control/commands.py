@@ -1,0 +1,366 @@
+"""The verbs that move a capability: status, plan, apply, reverse, history."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from strangler import config as configuration
+from strangler.config import Config
+from strangler.control import plan as plans
+from strangler.control import text, transition
+from strangler.control.desk import Desk, at_desk, operators_name
+from strangler.control.effects import Effect
+from strangler.control.errors import GatesHeld
+from strangler.control.phases import MONOLITH, Direction, Phase, check_forward, direction, step_towards
+from strangler.control.plan import Plan
+from strangler.control.status import look
+from strangler.control.store import Transition
+from strangler.errors import ChangesPending, StranglerError, UsageError
+
+as_json = click.option("--json", "in_json", is_flag=True, help="Print JSON instead of text.")
+
+
+@click.command()
+@click.argument("capability", required=False)
+@as_json
+@click.pass_context
+def status(context: click.Context, capability: str | None, in_json: bool) -> None:
+    """Show where every capability stands, what is true around it, and what comes next."""
+    config = _config(context)
+    names = _names(config, capability)
+    with _desk(context, config) as desk:
+        seen = [look(desk, name) for name in names]
+    if in_json:
+        _print_json([one.as_json() for one in seen])
+    else:
+        click.echo("\n\n".join(text.status(one) for one in seen))
+
+
+@click.command()
+@click.argument("capability", required=False)
+@click.argument("phase", required=False)
+@click.option("--check", is_flag=True, help="End with exit code 3 if there is something to do.")
+@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan to a file.")
+@as_json
+@click.pass_context
+def plan(
+    context: click.Context,
+    capability: str | None,
+    phase: str | None,
+    check: bool,
+    save: Path | None,
+    in_json: bool,
+) -> None:
+    """Show the gates and the effects of an advance, to PHASE or towards the one that strangler.toml wants.
+
+    A phase that lies behind is planned as well: it is a way back, which has no gates.
+    """
+    config = _config(context)
+    names, wanted = _names(config, capability), Phase.parse(phase) if phase else None
+    if save and not capability:
+        raise UsageError("A saved plan moves one capability: name it before --save. Nothing was changed.")
+    with _desk(context, config) as desk:
+        drawn = {name: _draw(desk, name, wanted) for name in names}
+        where = {name: desk.store.standing(name).phase for name in names}
+    if in_json:
+        _print_json([one.as_json() for one in drawn.values() if one])
+    else:
+        click.echo(
+            "\n\n".join(
+                text.plan(one) if one else f"{name} is at {where[name]}, and there is nothing to do."
+                for name, one in drawn.items()
+            )
+        )
+    if save and (one := drawn[names[0]]):
+        save.write_text(json.dumps(one.as_json(), indent=2) + "\n")
+        click.echo(f"Saved as {save}; `strangler apply --plan {save}` does it.", err=True)
+    if check and any(drawn.values()):
+        pending = ", ".join(name for name, one in drawn.items() if one)
+        raise ChangesPending(f"There is something to do for {pending}. Nothing was changed.")
+
+
+@click.command()
+@click.argument("capability", required=False)
+@click.argument("phase", required=False)
+@click.option("--dry-run", is_flag=True, help="Print the gates and the effects, and change nothing.")
+@click.option(
+    "--plan",
+    "saved",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Do what a saved plan says; refused when the capability has been moved since.",
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait so long for the gates to pass, then advance.",
+)
+@as_json
+@click.pass_context
+def apply(
+    context: click.Context,
+    capability: str | None,
+    phase: str | None,
+    dry_run: bool,
+    saved: Path | None,
+    wait: float,
+    in_json: bool,
+) -> None:
+    """Advance a capability to PHASE, or one phase towards the one that strangler.toml wants.
+
+    Without CAPABILITY, every capability is advanced by one phase at most. Exit code 4 if a gate holds.
+    """
+    config = _config(context)
+    wanted, recipe = Phase.parse(phase) if phase else None, None
+    if saved:
+        if capability:
+            raise UsageError("--plan says itself which capability moves where. Nothing was changed.")
+        recipe = plans.read(saved.read_text())
+        capability, wanted = recipe.capability, recipe.target
+    names = _names(config, capability)
+    with _desk(context, config) as desk:
+        advance = _Advance(desk, dry_run, recipe, wait, in_json)
+        if capability:
+            advance(capability, wanted)
+        else:
+            _each(names, lambda name: advance(name, None))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Advance:
+    """One advance as the options ask for it, told on stdout when it is done and on stderr meanwhile."""
+
+    desk: Desk
+    dry_run: bool
+    saved: Plan | None
+    wait: float
+    in_json: bool
+
+    def __call__(self, name: str, phase: Phase | None) -> None:
+        target = phase or _towards_wanted(self.desk, name)
+        if self.dry_run:
+            return self._rehearse(name, target)
+        if phase is None:
+            _tell_of_a_way_back(self.desk, name)
+        with _watching(self.in_json) as (held, begun, copied):
+            done = transition.advance_at(
+                self.desk,
+                name,
+                target,
+                wait=self.wait,
+                saved=self.saved,
+                look=held,
+                begun=begun,
+                progress=copied,
+            )
+        _show(self.desk, name, done, self.in_json)
+        wanted = self.desk.config.capability(name).phase
+        if phase is None and done and direction(target, wanted) is Direction.FORWARD:
+            click.echo(
+                f"strangler.toml wants {wanted}. One phase at a time: `strangler apply {name}` goes on to "
+                f"{step_towards(target, wanted)}.",
+                err=True,
+            )
+
+    def _rehearse(self, name: str, target: Phase) -> None:
+        """Print the very effects that would be applied."""
+        if self.saved:
+            transition.check_saved(self.desk, self.saved)
+        plan = transition.draw(self.desk, name, target)
+        if self.in_json:
+            _print_json(plan and plan.as_json())
+        elif plan:
+            click.echo(f"{text.plan(plan)}\n  Nothing was changed: this is a dry run.")
+        else:
+            click.echo(f"{name} is at {target} already. Nothing to do.")
+        if plan and plan.held:
+            raise GatesHeld(plan)
+
+
+@click.command()
+@click.argument("capability")
+@click.option(
+    "--to", "phase", default=str(MONOLITH), metavar="PHASE", help="How far back.  [default: monolith]"
+)
+@click.option("--dry-run", is_flag=True, help="Print the effects, and change nothing.")
+@as_json
+@click.pass_context
+def reverse(context: click.Context, capability: str, phase: str, dry_run: bool, in_json: bool) -> None:
+    """Take a capability back, at once: no gates. Undoes an advance that was cut short, too."""
+    config = _config(context)
+    target = Phase.parse(phase)
+    config.capability(capability)
+    with _desk(context, config) as desk:
+        if not dry_run:
+            return _show(desk, capability, transition.take_back_at(desk, capability, target), in_json)
+        drawn = transition.draw_back(desk, capability, target)
+    if in_json:
+        _print_json(drawn and drawn.as_json())
+    elif drawn:
+        click.echo(f"{text.plan(drawn)}\n  Nothing was changed: this is a dry run.")
+    else:
+        click.echo(f"{capability} is at {target} already. Nothing to do.")
+
+
+@click.command()
+@click.argument("capability", required=False)
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many, the latest first."
+)
+@as_json
+@click.pass_context
+def history(context: click.Context, capability: str | None, limit: int, in_json: bool) -> None:
+    """Show who moved what, when, and what came of it."""
+    config = _config(context)
+    if capability:
+        config.capability(capability)
+    with _desk(context, config) as desk:
+        found = desk.store.history(capability, limit)
+    if in_json:
+        _print_json(found)
+    else:
+        click.echo(text.history(found))
+
+
+# ── What the verbs share ─────────────────────────────────────────────────────────────────────────
+
+
+def _config(context: click.Context) -> Config:
+    """strangler.toml; a desk that a test has laid comes with its own."""
+    return context.obj.config if isinstance(context.obj, Desk) else configuration.load(context.obj)
+
+
+@contextmanager
+def _desk(context: click.Context, config: Config) -> Iterator[Desk]:
+    """A desk at the running system, or at one that is started for this."""
+    if isinstance(context.obj, Desk):
+        yield context.obj
+        return
+    from strangler.run.session import running_system
+
+    with running_system(config) as system, at_desk(config, system, operators_name()) as desk:
+        yield desk
+
+
+def _names(config: Config, capability: str | None) -> list[str]:
+    if capability:
+        return [config.capability(capability).name]
+    if not config.capabilities:
+        raise UsageError(f"{configuration.FILE_NAME} declares no capabilities, so there is nothing to move.")
+    return sorted(config.capabilities)
+
+
+def _draw(desk: Desk, name: str, phase: Phase | None) -> Plan | None:
+    """The plan of an advance, or of the way back where the phase lies behind."""
+    target = phase or desk.config.capability(name).phase
+    if not desk.store.unfinished(name):
+        current = desk.store.standing(name).phase
+        if direction(current, target) is Direction.BACK:
+            return transition.draw_back(desk, name, target)
+    return transition.draw(desk, name, phase or _towards_wanted(desk, name))
+
+
+def _towards_wanted(desk: Desk, name: str) -> Phase:
+    """The end of an advance that was cut short, else the next phase towards the wanted one."""
+    wanted, current = desk.config.capability(name).phase, desk.store.standing(name).phase
+    if unfinished := desk.store.unfinished(name):
+        return unfinished.target
+    if direction(current, wanted) is Direction.BACK:
+        check_forward(name, current, wanted)
+    return wanted if wanted == current else step_towards(current, wanted)
+
+
+def _tell_of_a_way_back(desk: Desk, name: str) -> None:
+    """An advance that undoes somebody's way back should not come as a surprise."""
+    for last in desk.store.history(name, 1):
+        if last.state == "done" and direction(last.origin, last.target) is Direction.BACK:
+            click.echo(
+                f"{name} was taken back to {last.target} by {last.by} at {text.moment(last.started)}; "
+                f"strangler.toml wants {desk.config.capability(name).phase}, so this goes forward again.",
+                err=True,
+            )
+
+
+def _each(names: list[str], act: Callable[[str], None]) -> None:
+    """Act on every capability; what refuses one of them doesn't keep the others."""
+    refusals = []
+    for name in names:
+        try:
+            act(name)
+        except StranglerError as refusal:
+            click.echo(f"strangler: {refusal}", err=True)
+            refusals.append(refusal.exit_code)
+    if refusals:
+        sys.exit(max(refusals))
+
+
+@contextmanager
+def _watching(quiet: bool) -> Iterator[tuple[Any, Any, Any]]:
+    """Tells on stderr what goes on: gates that still hold, effects that begin, rows that are copied."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    said: list[str] = []
+
+    def held(plan: Plan) -> None:
+        sentence = "; ".join(f"{gate.name}: {gate.sentence.rstrip('.')}" for gate in plan.held)
+        if sentence not in said:
+            said[:] = [sentence]
+            click.echo(f"waiting: {sentence}", err=True)
+
+    def begun(effect: Effect) -> None:
+        if not quiet:
+            click.echo(f"{effect.describe()} ...", err=True)
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def copied(seen: Any) -> None:
+            task = tasks.setdefault(seen.table, None) or bar.add_task(seen.table, total=seen.total)
+            tasks[seen.table] = task
+            bar.update(task, completed=seen.rows, total=seen.total)
+
+        try:
+            yield held, begun, copied
+        except KeyboardInterrupt:
+            raise StranglerError(
+                "Interrupted. What had been begun is recorded as unfinished: `strangler apply` finishes it, "
+                "`strangler reverse` undoes it, `strangler status` shows it."
+            ) from None
+
+
+def _show(desk: Desk, name: str, done: Transition | None, in_json: bool) -> None:
+    if in_json:
+        _print_json(done)
+    elif done:
+        click.echo(text.done(done))
+    else:
+        click.echo(
+            f"{name} is at {desk.store.standing(name).phase} already, and the gateway routes so. "
+            "Nothing to do."
+        )
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Phase):
+        return str(value)
+    if isinstance(value, datetime.datetime):
+        return value.isoformat()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    raise TypeError(f"{value!r} has no JSON")

@@ -1,0 +1,98 @@
+"""Where one capability stands, what is true around it, and what comes next: all that `status` shows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from strangler.config import Capability
+from strangler.control import gates
+from strangler.control.desk import Desk
+from strangler.control.gates import Evidence, Gate, GatewayView, Health
+from strangler.control.phases import MONOLITH, SWITCHED, Direction, Phase, direction, step_towards
+from strangler.control.store import Operator, Standing, Transition
+
+
+@dataclass(frozen=True)
+class Status:
+    """One capability, now. `next` is the phase after this one, with the gates before it; None at the end.
+
+    `unfinished` is a transition that has begun and not ended; `operator` is who is at it, or None if it was
+    cut short. `evidence` is None where nothing is being compared.
+    """
+
+    capability: Capability
+    standing: Standing
+    homes: tuple[Health, ...]
+    gateway: GatewayView
+    evidence: Evidence | None
+    unfinished: Transition | None
+    operator: Operator | None
+    next: Phase | None
+    gates: tuple[Gate, ...]
+
+    @property
+    def cut_short(self) -> bool:
+        return self.unfinished is not None and self.operator is None
+
+    def as_json(self) -> dict[str, Any]:
+        """Values that JSON has."""
+        seen = self.evidence
+        return {
+            "capability": self.capability.name,
+            "phase": str(self.standing.phase),
+            "wanted": str(self.capability.phase),
+            "revision": self.standing.revision,
+            "since": self.standing.since.isoformat() if self.standing.since else None,
+            "by": self.standing.by,
+            "homes": [asdict(health) for health in self.homes],
+            "gateway": asdict(self.gateway) | {"agrees": self.gateway.agrees},
+            "evidence": seen
+            and {
+                "captured": seen.captured,
+                "dropped": seen.dropped,
+                "comparable": seen.comparable,
+                "shapes": seen.shapes,
+                "different": seen.different,
+                "excused": seen.excused,
+                "coverage": seen.coverage,
+                "critical": list(seen.critical),
+            },
+            "unfinished": self.unfinished and {"to": str(self.unfinished.target), "by": self.unfinished.by},
+            "operator": self.operator and self.operator.name,
+            "next": str(self.next) if self.next else None,
+            "gates": [asdict(gate) for gate in self.gates],
+        }
+
+
+def look(desk: Desk, name: str) -> Status:
+    """Look at one capability and everything around it; changes nothing."""
+    capability = desk.capability(name)
+    standing = desk.store.standing(name)
+    following = next_phase(standing.phase, capability.phase)
+    facts = desk.facts(capability, standing, following) if following else None
+    homes = desk.config.homes
+    evidence = facts.evidence if facts else None
+    if evidence is None and standing.phase != MONOLITH:
+        evidence = desk.surroundings.evidence(capability, standing.since)
+    return Status(
+        capability=capability,
+        standing=standing,
+        homes=(
+            desk.surroundings.health(homes[capability.owner]),
+            facts.health if facts else desk.surroundings.health(homes[capability.home]),
+        ),
+        gateway=facts.gateway if facts else desk.gateway(),
+        evidence=evidence,
+        unfinished=desk.store.unfinished(name),
+        operator=desk.store.operator(name),
+        next=following,
+        gates=gates.judge(capability, standing.phase, following, facts) if following and facts else (),
+    )
+
+
+def next_phase(current: Phase, wanted: Phase) -> Phase | None:
+    """The phase that comes next: on the way to the wanted one, or past it; None where there is none."""
+    if current == SWITCHED:
+        return None
+    return step_towards(current, wanted if direction(current, wanted) is Direction.FORWARD else SWITCHED)
