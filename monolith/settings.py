@@ -7,6 +7,7 @@ SECRET_KEY           without it, one is made and kept in STATE_DIRECTORY
 IDENTITY_KEY_FILE    the private key that signs tokens; made on first use
 ALLOWED_HOSTS        comma-separated; this machine's own names by default
 DEBUG                false by default
+STATIC_ROOT          where collectstatic leaves its copies; needed for that command alone
 EMAIL_URL            where mail goes; to the console by default
 """
 
@@ -119,7 +120,7 @@ USE_I18N = False
 USE_TZ = True
 
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = env.str("STATIC_ROOT", default=None)
 STATICFILES_DIRS = [directory for directory in [BASE_DIR / "monolith" / "static"] if directory.is_dir()]
 WHITENOISE_USE_FINDERS = True  # a clone serves its files without collectstatic
 

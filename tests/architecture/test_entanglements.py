@@ -1,0 +1,27 @@
+"""The table of knots in docs/steps/00-monolith says where each one stands; here it is held to that."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROW = re.compile(r"\| .* \| `(?P<file>[^`:]+):(?P<line>\d+)` \| `(?P<snippet>.*)` \|")
+TABLE = (ROOT / "docs" / "steps" / "00-monolith" / "README.md").read_text().partition("## Cut since")[0]
+KNOTS = [match.group("file", "line", "snippet") for match in map(ROW.fullmatch, TABLE.splitlines()) if match]
+
+
+def test_the_table_lists_knots():
+    assert len(KNOTS) > 20
+
+
+@pytest.mark.parametrize(("file", "line", "snippet"), KNOTS)
+def test_the_knot_stands_where_the_table_says(file, line, snippet):
+    snippet = snippet.replace("\\|", "|")
+    lines = (ROOT / file).read_text().splitlines()
+    found = [number for number, text in enumerate(lines, start=1) if snippet in text]
+    assert int(line) in found, (
+        f"{file}:{line} doesn't hold {snippet!r} any more; it stands at {found or 'no line'}."
+    )

@@ -1,0 +1,65 @@
+"""Where every test run begins: which home is asked, and on which PostgreSQL.
+
+`--home` chooses the home whose modules the suites under tests/contexts meet; one process meets one home,
+since labels of Django applications are unique in a process. Without DATABASE_URL a PostgreSQL is started.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+SETTINGS = {"monolith": "monolith.settings"}
+
+_run = ExitStack()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--home", choices=list(SETTINGS), default="monolith", help="the home that the suites meet"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the settings and the servers before pytest-django looks for them; xdist's workers inherit them."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS[config.getoption("--home")]
+    if config.option.help:
+        return
+    if not hasattr(config, "workerinput"):
+        _start_servers()
+    import django
+
+    django.setup()
+
+
+def _start_servers() -> None:
+    state = Path(_run.enter_context(tempfile.TemporaryDirectory(prefix="marketplace-tests-")))
+    os.environ["STATE_DIRECTORY"] = str(state)
+    os.environ["BROKER_URL"] = "memory://"
+    os.environ["MARKETPLACE_TESTS"] = str(os.getpid())
+    if not os.environ.get("DATABASE_URL"):
+        # Not at the top: where the service stands alone, there is no kit, and the database is named.
+        from strangler.run.postgres import embedded_postgres
+
+        os.environ["DATABASE_URL"] = _run.enter_context(embedded_postgres(state / "postgres"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    _run.close()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, request: pytest.FixtureRequest
+) -> None:
+    """A test database of this run's own: several runs may use one server."""
+    from django.conf import settings
+
+    name = f"test_{request.config.getoption('--home')}_{os.environ['MARKETPLACE_TESTS']}"
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = f"{name}_{worker}" if worker else name
