@@ -88,6 +88,13 @@ def test_values_that_nearly_agree_are_told_apart_and_levelled(pair, type_, here,
     assert_equal(pair, "thing")
 
 
+def test_a_value_that_moved_to_the_next_column_is_a_difference(pair):
+    pair.on_both("CREATE TABLE thing (id int PRIMARY KEY, a text, b text)")
+    pair.on_owner("INSERT INTO thing VALUES (1, NULL, 'x')")
+    pair.on_follower("INSERT INTO thing VALUES (1, 'x', NULL)")
+    assert not copied(pair.owner, pair.follower, ["thing"]).equal
+
+
 def test_the_two_servers_settings_don_t_matter(pair):
     pair.on_both("CREATE TABLE thing (id int PRIMARY KEY, at timestamptz, f float8, b bytea, i interval)")
     pair.on_owner(

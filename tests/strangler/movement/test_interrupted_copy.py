@@ -113,6 +113,26 @@ def test_a_table_migrated_since_the_kill_is_not_resumed(killed):
     assert copied(killed.owner, killed.follower, ["category"]).equal
 
 
+def test_a_finished_copy_whose_levelling_was_stopped_is_not_complete(pair):
+    pair.on_both(CATEGORY)
+    pair.on_owner(ROWS.format(1, 1000))
+    backfill(pair.owner, pair.follower, ["category"])
+    pair.on_owner("DELETE FROM category WHERE id = 1000")
+
+    def stop(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        backfill(pair.owner, pair.follower, ["category"], progress=stop)
+    state = copied(pair.owner, pair.follower, ["category"])
+    assert not state.complete
+    assert "1 foreign keys are still set aside" in state.reason
+    backfill(pair.owner, pair.follower, ["category"])
+    state = copied(pair.owner, pair.follower, ["category"])
+    assert state.complete
+    assert state.equal
+
+
 def test_two_copies_into_one_database_don_t_run_at_once(pair, monkeypatch):
     pair.on_both(CATEGORY)
     pair.on_owner(ROWS.format(1, 10))
