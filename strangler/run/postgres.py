@@ -268,7 +268,7 @@ def _as_server_user() -> list[str]:
             return []
         raise PostgresFailed(
             "PostgreSQL refuses to run as root, and `setpriv` (Debian's util-linux) isn't here to run it as "
-            f"{SERVER_USER}. Nothing was started. Install it, be another user, or name a server in DATABASE_URL."
+            f"{SERVER_USER}. Nothing was started. Install it, or name a server in DATABASE_URL."
         )
     command = [setpriv, "--pdeathsig", "INT"]
     if os.geteuid() == 0:

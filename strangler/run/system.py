@@ -19,7 +19,7 @@ FILE_NAME = "system.json"
 class System:
     """Addresses of one running system.
 
-    `root` is the project's directory and `state` its `.strangler`; `gateway` and `gateway_admin` are base URLs
+    `root` is the project's directory, `state` its `.strangler`; `gateway` and `gateway_admin` are base URLs
     without a trailing slash, `homes` maps a home's name to its base URL, `databases` a database's name to a
     `postgresql://` URL. `modes` says for each of `database` and `broker` whether it is "embedded" or "named".
     """
@@ -57,7 +57,7 @@ class System:
 
 
 def load(root: Path) -> System | None:
-    """The system described under `root`, or None where none is described. Doesn't ask whether it still runs."""
+    """The system described under `root`, or None where none is. Doesn't ask whether it still runs."""
     try:
         return System(**json.loads((root / STATE_DIRECTORY / FILE_NAME).read_text()))
     except FileNotFoundError:
