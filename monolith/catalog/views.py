@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from .. import shared
 from ..inventory.models import StockItem
-from ..ordering.forms import QuantityForm
+from ..ordering.forms import AddForm
 from .forms import ORDERINGS, DeskForm, ReviewForm, ShopForm
 from .models import Category, Product, Review, Seller
 
@@ -105,7 +105,7 @@ def _product_page(request: HttpRequest, pk: int, review_form: ReviewForm | None 
         "also_bought": _also_bought(product),
         "is_watched": request.user.is_authenticated and product.watchers.contains(request.user),
         "may_edit": shared.works_for(request.user, product.seller),
-        "quantity_form": QuantityForm(initial={"quantity": 1}),
+        "add_form": AddForm(),
         "review_form": review_form,
     }
     return render(request, "catalog/product.html", context)
@@ -123,9 +123,7 @@ def _also_bought(product: Product) -> QuerySet[Product]:
     """What was in the same orders, the most frequent first."""
     # entangled: a query of the catalog that joins ordering's tables
     return (
-        Product.objects.filter(
-            status=Product.Status.ACTIVE, order_lines__order__lines__product=product
-        )
+        Product.objects.filter(status=Product.Status.ACTIVE, order_lines__order__lines__product=product)
         .exclude(pk=product.pk)
         .annotate(together=Count("order_lines"))
         .select_related("seller", "category__parent")
@@ -156,7 +154,10 @@ def desk_product(request: HttpRequest, pk: int) -> HttpResponse:
     product = get_object_or_404(_own_products(request), pk=pk)
     stock = StockItem.objects.select_for_update(of=["self"]).filter(product=product)
     form = DeskForm(
-        request.POST, instance=product, prefix=f"p{pk}", stock=stock.select_related("warehouse").order_by("id")
+        request.POST,
+        instance=product,
+        prefix=f"p{pk}",
+        stock=stock.select_related("warehouse").order_by("id"),
     )
     if not form.is_valid():
         return _desk_page(request, form)

@@ -18,11 +18,12 @@ class RegisterForm(UserCreationForm):
     class Meta:
         model = User
         fields = ["username", "email"]
+        help_texts = {"username": ""}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["password1"].help_text = "At least eight characters, and not only digits or a common word."
-        self.fields["username"].help_text = ""
+        # Django's own text is a list of its validators, in HTML.
+        self.fields["password1"].help_text = "At least eight characters, not all of them digits."
 
 
 class ProfileForm(forms.ModelForm):

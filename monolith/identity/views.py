@@ -1,4 +1,7 @@
-"""The account's pages: registering, and a person's profile, orders and wishlist. Django's own views sign in and out."""
+"""The account's pages: registering, and a person's profile, orders and wishlist.
+
+Django's own views sign people in and out.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,8 @@ def account(request: HttpRequest) -> HttpResponse:
         "page": Paginator(orders, ORDERS_PAGE).get_page(request.GET.get("page")),
         "wishlist": shared.visible_products(user)
         .filter(watchers=user)
-        .select_related("seller", "category__parent").order_by("name", "id"),
+        .select_related("seller", "category__parent")
+        .order_by("name", "id"),
         "employments": user.employments.select_related("seller").order_by("seller__name"),
     }
     return render(request, "identity/account.html", context)

@@ -21,8 +21,14 @@ COUNTRIES = {
 }
 
 
+class AddForm(forms.Form):
+    """How many pieces to put into the cart."""
+
+    quantity = forms.IntegerField(min_value=1, max_value=999, initial=1)
+
+
 class QuantityForm(forms.Form):
-    """How many pieces; none takes the product out of the cart."""
+    """How many pieces to have in the cart; none takes the product out of it."""
 
     quantity = forms.IntegerField(min_value=0, max_value=999)
 

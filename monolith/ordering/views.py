@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from .. import shared
 from . import selectors, services
 from .errors import OrderingError
-from .forms import AddressForm, QuantityForm
+from .forms import AddForm, AddressForm, QuantityForm
 from .models import Order
 
 
@@ -29,12 +29,13 @@ def add_to_cart(request: HttpRequest, pk: int) -> HttpResponse:
     """Put more pieces of a product into the cart."""
     product = get_object_or_404(shared.visible_products(request.user), pk=pk)
     there = request.session.get(selectors.CART, {}).get(str(pk), 0)
-    form = QuantityForm(request.POST)
-    more = form.cleaned_data["quantity"] if form.is_valid() else 0
-    if not more or there + more > 999:
+    form = AddForm(request.POST)
+    if not form.is_valid() or there + form.cleaned_data["quantity"] > 999:
         messages.error(request, "Between 1 and 999 pieces of a product fit into the cart; it is as it was.")
         return redirect("pages:product", pk)
-    services.put_in_cart(session=request.session, product=product, quantity=there + more)
+    services.put_in_cart(
+        session=request.session, product=product, quantity=there + form.cleaned_data["quantity"]
+    )
     messages.success(request, f"{product.name} is in your cart.")
     return redirect("pages:cart")
 
@@ -103,7 +104,10 @@ def _get_order(request: HttpRequest, number: str) -> Order:
     """An order that the user may see: a buyer's own, anybody's for support and admins."""
     # entangled: an order's page reads the inventory's reservations and the catalog's sellers and shelves
     orders = selectors.list_orders(request.user).prefetch_related(
-        "lines__product__seller", "lines__product__category__parent", "reservations__warehouse", "notes__author"
+        "lines__product__seller",
+        "lines__product__category__parent",
+        "reservations__warehouse",
+        "notes__author",
     )
     return get_object_or_404(orders, number=number)
 
