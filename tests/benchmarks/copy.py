@@ -1,4 +1,4 @@
-"""Copying a table: ours, which remembers where it is, beside `psql COPY out | psql COPY in`, which doesn't."""
+"""Copying a table: ours, which remembers where it is, beside COPY through a pipe, which doesn't."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from tests.benchmarks.table import Row, interleaved
 
 TITLE = "Copy"
 SENTENCE = (
-    "200,000 rows with two indexes, into an empty table of another database on the same server. Ours commits "
-    "every 50,000 rows together with its progress and ends with ANALYZE; verification counts and hashes every "
-    "row on both sides. The peer is one COPY through a pipe between two psql."
+    "200,000 rows with three indexes, into an empty table of another database on the same server. Ours "
+    "commits every 50,000 rows together with its progress and ends with ANALYZE; verification counts and "
+    "hashes every row on both sides. The peer is one COPY through a pipe between two psql."
 )
 ROWS = 200_000
 ROUNDS = 3

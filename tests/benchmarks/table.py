@@ -11,8 +11,8 @@ from dataclasses import dataclass
 class Row:
     """`ours` and `theirs` are medians in `unit`; `peer` names whose figure `theirs` is.
 
-    `theirs` is None where the peer couldn't be measured (then `note` says why), or where there is none (`peer`
-    is empty then). `less_is_better` says how the ratio is to be read: seconds, or requests a second.
+    `theirs` is None where the peer couldn't be measured (then `note` says why), or where there is none
+    (`peer` is empty then). `less_is_better` says how the ratio is to be read: seconds, or requests a second.
     """
 
     what: str
