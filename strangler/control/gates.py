@@ -73,7 +73,7 @@ class Health:
 class GatewayView:
     """The revision that the gateway has taken, and the one that the recorded phases come to.
 
-    `taken` is None where the gateway doesn't answer or hasn't taken it yet; `detail` is then a sentence on it.
+    `taken` is None where the gateway doesn't answer or is behind; `detail` is then a sentence that says so.
     """
 
     taken: str | None
@@ -172,11 +172,8 @@ def answers(capability: Capability, facts: Facts) -> Gate:
     )
     if e >= threshold:
         return Gate("answers", True, f"{verdict}.")
-    if n >= needed:  # rounding alone can lead here
-        needed = n + 1
-    return Gate(
-        "answers", False, f"{verdict}; {needed:,} are needed if no other differs ({needed - n:,} to go)."
-    )
+    sentence = f"{verdict}. {needed:,} are needed if no other differs: {needed - n:,} to go."
+    return Gate("answers", False, sentence)
 
 
 def coverage(capability: Capability, facts: Facts) -> Gate:

@@ -1,0 +1,241 @@
+"""Every gate at its boundary, and the figures that they rest on."""
+
+import itertools
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from strangler.config import Capability
+from strangler.control import gates
+from strangler.control.gates import Facts, Gate, GatewayView, Health
+from strangler.control.phases import MONOLITH, SHADOW, SWITCHED, Phase
+from tests.fakes.control_surroundings import NO_EVIDENCE, FakeEvidence, FakeRows
+from tests.strangler.control.wanted import only_catalog_read
+
+LIMIT, CONFIDENCE = 0.01, 0.95
+
+
+@pytest.fixture
+def capability(tmp_path: Path) -> Capability:
+    return only_catalog_read(tmp_path).capability("catalog.read")
+
+
+def facts(evidence: FakeEvidence | None = None, **others: object) -> Facts:
+    good = Facts(
+        health=Health("catalog", True, "/health/ready answers 200"),
+        gateway=GatewayView("r2", "r2"),
+        rows=FakeRows(True, True, "all equal"),
+        evidence=evidence,
+    )
+    return replace(good, **others)  # type: ignore[arg-type]
+
+
+def equal_answers(shapes: int, different: int = 0) -> FakeEvidence:
+    return FakeEvidence(comparable=shapes, shapes=shapes, different=different, shapes_different=different)
+
+
+# ── The e-process ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_limit_of_one_in_a_thousand_needs_3327_answers_and_2558_more_for_each_difference() -> None:
+    needed = [gates.samples_needed(k, 0.001, 0.95) for k in range(4)]
+    assert needed[0] == 3327
+    assert [later - earlier for earlier, later in itertools.pairwise(needed)] == [2558] * 3
+
+
+@pytest.mark.parametrize("different", range(6))
+@pytest.mark.parametrize("limit", [0.001, 0.01, 0.05])
+def test_one_answer_fewer_than_needed_is_not_enough(different: int, limit: float) -> None:
+    needed = gates.samples_needed(different, limit, 0.95)
+    assert gates.e_value(needed, different, limit) >= 20
+    assert gates.e_value(needed - 1, different, limit) < 20
+
+
+def test_the_e_value_is_the_likelihood_ratio() -> None:
+    n, k, p0 = 50, 2, 0.05
+    p1 = p0 / 10
+    ratio = (p1**k * (1 - p1) ** (n - k)) / (p0**k * (1 - p0) ** (n - k))
+    assert gates.e_value(n, k, p0) == pytest.approx(ratio)
+
+
+def test_looking_after_every_answer_promotes_wrongly_less_than_5_percent_of_the_time() -> None:
+    """A service that differs exactly as often as the limit must not get through, however often one looks."""
+    wrong = chance_of_promotion([gates.samples_needed(k, LIMIT, CONFIDENCE) for k in range(60)])
+    assert 0.04 < wrong < 0.05
+
+
+def test_looking_again_and_again_at_a_plain_bound_would_promote_wrongly() -> None:
+    """Why the gate isn't a confidence bound: the same reckoning, with the bound that is written first."""
+    assert chance_of_promotion([plain_bound(k) for k in range(60)]) > 0.15
+
+
+def chance_of_promotion(thresholds: list[int], looks: int = 5000) -> float:
+    """The chance that, k differences into it, the answers ever reach thresholds[k]; differing at the limit.
+
+    Reckoned exactly, answer by answer: `still[k]` is the chance of k differences and no promotion so far.
+    """
+    still, promoted = [1.0] + [0.0] * (len(thresholds) - 1), 0.0
+    for answers in range(1, looks + 1):
+        still = [
+            alike * (1 - LIMIT) + one_less * LIMIT
+            for alike, one_less in zip(still, [0.0, *still[:-1]], strict=True)
+        ]
+        for k, threshold in enumerate(thresholds):
+            if threshold > answers:
+                break
+            promoted, still[k] = promoted + still[k], 0.0
+    return promoted
+
+
+def plain_bound(k: int) -> int:
+    """The least n at which k of n have a 95 % upper bound at the limit (Clopper and Pearson)."""
+    n = max(k, 1)
+    while sum(math.comb(n, i) * LIMIT**i * (1 - LIMIT) ** (n - i) for i in range(k + 1)) > 1 - CONFIDENCE:
+        n += 5
+    return n
+
+
+# ── Answers ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_enough_equal_answers_pass(capability: Capability) -> None:
+    needed = gates.samples_needed(0, LIMIT, CONFIDENCE)
+    assert gates.answers(capability, facts(equal_answers(needed))).passed
+    assert not gates.answers(capability, facts(equal_answers(needed - 1))).passed
+
+
+def test_the_sentence_says_what_was_counted_and_what_is_missing(capability: Capability) -> None:
+    gate = gates.answers(capability, facts(equal_answers(300, different=1)))
+    needed = gates.samples_needed(1, LIMIT, CONFIDENCE)
+    assert gate.sentence == (
+        "300 samples, 1 differ; E = 1.5 of 20, to show at most 1 % differing with 95 % confidence. "
+        f"{needed} are needed if no other differs: {needed - 300} to go."
+    )
+
+
+def test_a_thousand_equal_requests_are_one_sample(capability: Capability) -> None:
+    seen = FakeEvidence(comparable=1000, captured=1000, shapes=1)
+    gate = gates.answers(capability, facts(seen))
+    assert not gate.passed
+    assert gate.sentence.startswith("1 samples")
+
+
+def test_a_request_that_differs_a_hundred_times_counts_a_hundred_times(capability: Capability) -> None:
+    seen = FakeEvidence(comparable=1000, shapes=901, different=100, shapes_different=1)
+    gate = gates.answers(capability, facts(seen))
+    assert not gate.passed
+    assert gate.sentence.startswith("1,000 samples, 100 differ")
+
+
+@pytest.mark.parametrize(("limit", "confidence"), [(0, 0.95), (1, 0.95), (0.01, 0), (0.01, 1)])
+def test_a_limit_that_nothing_can_show_holds(capability: Capability, limit: float, confidence: float) -> None:
+    numbers = replace(capability.gate, mismatch_limit=limit, confidence=confidence)
+    gate = gates.answers(replace(capability, gate=numbers), facts(equal_answers(10**6)))
+    assert not gate.passed
+    assert "both must lie between 0 and 1" in gate.sentence
+
+
+# ── The other gates ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("covered", "passes"), [(0.9, True), (0.8999, False)])
+def test_ninety_percent_of_what_was_captured_must_be_compared(
+    capability: Capability, covered: float, passes: bool
+) -> None:
+    gate = gates.coverage(capability, facts(FakeEvidence(coverage=covered)))
+    assert gate.passed is passes
+    assert passes or "89.9 % covered" in gate.sentence
+
+
+def test_one_critical_difference_holds(capability: Capability) -> None:
+    gate = gates.critical(
+        capability, facts(FakeEvidence(critical=("GET /rugs/<int:pk>/ $.price (value, 1 times)",)))
+    )
+    assert not gate.passed
+    assert "$.price" in gate.sentence
+
+
+def test_58_samples_can_not_bound_a_p95_and_59_can(capability: Capability) -> None:
+    def gate(samples: int) -> Gate:
+        times = {"monolith": [10.0] * 400, "catalog": [10.0] * samples}
+        return gates.latency(capability, facts(FakeEvidence(latencies=times)))
+
+    assert not gate(58).passed
+    assert "58 of catalog (59 needed)" in gate(58).sentence
+    assert gate(59).passed
+
+
+def test_the_service_may_take_as_long_as_its_slack_and_no_longer(capability: Capability) -> None:
+    def gate(milliseconds: float) -> Gate:
+        times = {"monolith": [10.0] * 400, "catalog": [milliseconds] * 400}
+        return gates.latency(capability, facts(FakeEvidence(latencies=times)))
+
+    assert gate(20.0).passed
+    assert not gate(20.1).passed
+
+
+def test_no_samples_of_the_monolith_hold(capability: Capability) -> None:
+    seen = FakeEvidence(latencies={"catalog": [10.0] * 400})
+    assert not gates.latency(capability, facts(seen)).passed
+
+
+def test_a_single_route_that_is_provably_slower_holds(capability: Capability) -> None:
+    gate = gates.latency(
+        capability, facts(FakeEvidence(slow=("GET /rugs/<int:pk>/: takes 3.1 times as long",)))
+    )
+    assert not gate.passed
+    assert "GET /rugs/<int:pk>/" in gate.sentence
+
+
+def test_a_service_that_is_not_ready_holds(capability: Capability) -> None:
+    gate = gates.service(capability, facts(health=Health("catalog", False, "/health/ready answers 503")))
+    assert not gate.passed
+    assert gate.sentence == "catalog isn't ready: /health/ready answers 503. See `strangler ps`."
+
+
+@pytest.mark.parametrize("taken", [None, "r1"])
+def test_a_gateway_that_is_away_or_behind_holds(capability: Capability, taken: str | None) -> None:
+    gate = gates.gateway(capability, facts(gateway=GatewayView(taken, "r2", detail="It is away.")))
+    assert not gate.passed
+
+
+@pytest.mark.parametrize("rows", [None, FakeRows(True, False), FakeRows(False, True)])
+def test_rows_that_differ_or_are_unknown_hold(capability: Capability, rows: FakeRows | None) -> None:
+    assert not gates.rows(capability, facts(rows=rows)).passed
+
+
+@pytest.mark.parametrize("evidence", [None, NO_EVIDENCE])
+@pytest.mark.parametrize("gate", [gates.answers, gates.coverage, gates.critical, gates.latency])
+def test_missing_evidence_holds_and_never_advances(
+    capability: Capability, gate: object, evidence: FakeEvidence | None
+) -> None:
+    assert not gate(capability, facts(evidence)).passed  # type: ignore[operator]
+
+
+# ── The table ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_first_move_asks_for_a_service_and_a_gateway_alone(capability: Capability) -> None:
+    found = gates.judge(capability, MONOLITH, SHADOW, facts())
+    assert [gate.name for gate in found] == ["service", "gateway"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "target"),
+    [
+        (SHADOW, Phase("canary", 10)),
+        (Phase("canary", 10), Phase("canary", 50)),
+        (Phase("canary", 50), SWITCHED),
+    ],
+)
+def test_every_later_move_asks_for_all_gates(capability: Capability, origin: Phase, target: Phase) -> None:
+    found = gates.judge(capability, origin, target, facts(FakeEvidence()))
+    names = ["service", "gateway", "rows", "coverage", "answers", "critical", "latency"]
+    assert [gate.name for gate in found] == names
+    assert all(gate.passed for gate in found)
+
+
+def test_a_way_back_has_no_gates(capability: Capability) -> None:
+    assert gates.judge(capability, SWITCHED, MONOLITH, facts()) == ()
