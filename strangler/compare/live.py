@@ -14,7 +14,6 @@ import random
 import signal
 import sys
 import time
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 
 import psycopg
@@ -164,14 +163,10 @@ class Comparator:
             return token.strip()
         if kind:
             return None
-        try:
-            cookies = SimpleCookie(captured.headers.get("cookie", ""))
-        except CookieError:
-            return None
-        session = cookies.get(self.config.gateway.session_cookie)
-        if session is None or not session.value:
+        session = _cookie(captured.headers.get("cookie", ""), self.config.gateway.session_cookie)
+        if not session:
             return ""
-        return await self._exchange.token(session.value) if self._exchange else None
+        return await self._exchange.token(session) if self._exchange else None
 
     def _too_few_pairs(self) -> bool:
         """Whether pairs are timed more slowly than they are needed; never more than two a second in all."""
@@ -238,6 +233,13 @@ def _request(captured: Captured, caller: Caller) -> Request:
         headers.get("accept", ""),
         headers.get("accept-language", ""),
     )
+
+
+def _cookie(header: str, name: str) -> str:
+    """A cookie's value as it was sent, "" without one. Lenient as Django is: http.cookies drops the whole
+    header for one bad cookie in it, and would make an anonymous of a caller who is logged in."""
+    pairs = (part.strip().partition("=") for part in header.split(";"))
+    return {key: value for key, _, value in pairs}.get(name, "")
 
 
 def _not_comparable(captured: Captured, route: str, caller: Caller, reason: str) -> Observation:

@@ -1,0 +1,208 @@
+"""A project with two tiny homes, recorded traffic, and a control database of its own."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from strangler import config as configuration
+from strangler.compare import recording
+from strangler.compare.observation import ANONYMOUS, Caller, Request
+from strangler.compare.shape import fingerprint
+from strangler.config import Config
+from strangler.run.postgres import embedded_postgres
+from strangler.run.system import System
+from tests.strangler.compare.homes import RugHome, token_for
+
+PROJECT = """\
+[project]
+name = "rugs"
+
+[homes.monolith]
+url = "{control}"
+
+[homes.service]
+url = "{candidate}"
+
+[gateway]
+default = "monolith"
+exchange = "/token/"
+
+[capabilities."rugs.read"]
+kind = "read"
+home = "service"
+routes = ["GET /api/rugs/", "GET /api/rugs/<int:pk>/"]
+
+[capabilities."rugs.read".gate]
+latency_slack = 1.0
+critical = ["$.price", "$.results[].price"]
+
+[compare]
+control = {share}
+tokens = ["{{python}}", "{{root}}/tokens.py"]
+{ignores}
+"""
+
+TOKENS = """\
+import sys
+sys.path.insert(0, {repository!r})
+from tests.strangler.compare.homes import token_for
+for line in sys.stdin.read().splitlines():
+    print(token_for(line))
+"""
+
+BUYER, STAFF = Caller("buyer", "buyer1"), Caller("seller_staff", "staff1")
+HOST = "shop.test:8000"
+
+
+class Project:
+    """A directory with strangler.toml, two running homes, and what the kit would know about them."""
+
+    def __init__(self, root: Path, control: RugHome, candidate: RugHome, database: str) -> None:
+        self.root, self.control, self.candidate, self.database = root, control, candidate, database
+        (root / "tokens.py").write_text(TOKENS.format(repository=str(Path(__file__).parents[3])))
+        self.declare()
+        self.system.state.mkdir()
+        self.system.capture_directory.mkdir()
+        self._captures = 0
+
+    def declare(self, *, ignores: str = "", share: float = 0.1) -> Config:
+        """Write strangler.toml; `ignores` is TOML."""
+        text = PROJECT.format(
+            control=self.control.url, candidate=self.candidate.url, ignores=ignores, share=share
+        )
+        (self.root / "strangler.toml").write_text(text)
+        return self.config
+
+    @property
+    def config(self) -> Config:
+        return configuration.load(self.root)
+
+    @property
+    def system(self) -> System:
+        return System(
+            root=str(self.root),
+            supervisor=os.getpid(),
+            gateway=f"http://{HOST}",
+            gateway_admin="",
+            homes={"monolith": self.control.url, "service": self.candidate.url},
+            databases={"control": self.database},
+            modes={},
+        )
+
+    def record(self, requests: list[tuple[str, Caller]]) -> list[recording.Recorded]:
+        """A recording of GET requests, as the comparator would make it."""
+        capability = self.config.capability("rugs.read")
+        kept = recording.Recording(recording.path_of(self.root, "rugs.read"), 1000)
+        for target, caller in requests:
+            request = Request("GET", target, HOST, caller)
+            shape = fingerprint(str(capability.route_of("GET", target)), request)
+            kept.add(recording.record_of(shape, request, 200, b"{}"))
+        kept.flush()
+        return recording.read(recording.path_of(self.root, "rugs.read"))
+
+    def capture(self, target: str, *, user: str = "", home: str = "monolith", **changes: object) -> Path:
+        """A tap file, as the gateway leaves it after a client has got `home`'s answer."""
+        asked = {"monolith": self.control, "service": self.candidate}[home]
+        role = {"buyer1": "buyer", "staff1": "seller_staff"}.get(user, "")
+        status, body = asked.answer(target, HOST, role)
+        self._captures += 1
+        path = self.system.capture_directory / f"rugs.read_{self._captures}.json"
+        path.write_text(
+            json.dumps(trace(target, status, json.dumps(body).encode(), user=user, home=home, **changes))
+        )
+        return path
+
+
+def trace(
+    target: str,
+    status: int,
+    body: bytes,
+    *,
+    user: str = "",
+    bearer: str = "",
+    home: str = "monolith",
+    encoding: str = "",
+    truncated: bool = False,
+) -> dict[str, object]:
+    """An HttpBufferedTrace as JSON_BODY_AS_BYTES spells it."""
+    asked = {":method": "GET", ":path": target, ":authority": HOST, "accept": "application/json"}
+    asked |= {"cookie": f"theme=dark; sessionid={user}"} if user else {}
+    asked |= {"authorization": f"Bearer {token_for(bearer)}"} if bearer else {}
+    answered = {":status": str(status), "content-type": "application/json"}
+    answered |= {"x-strangler-home": home} if home else {}
+    answered |= {"content-encoding": encoding} if encoding else {}
+
+    def message(headers: dict[str, str], content: bytes) -> dict[str, object]:
+        coded = {"truncated": truncated, "as_bytes": base64.b64encode(content).decode()}
+        pairs = [{"key": key, "value": value} for key, value in headers.items()]
+        return {"headers": pairs, "trailers": [], "body": coded}
+
+    return {"http_buffered_trace": {"request": message(asked, b""), "response": message(answered, body)}}
+
+
+def everything() -> list[tuple[str, Caller]]:
+    """Traffic that meets every seeded bug."""
+    queries = ("page=1", "page=2", "page=3", "page=1&of=silk", "page=2&of=silk", "page=3&of=silk")
+    lists = [(f"/api/rugs/?{query}", who) for query in queries for who in (ANONYMOUS, BUYER, STAFF)]
+    single = [
+        (f"/api/rugs/{number}/", who)
+        for number in (1, 7, 12, 31, 32, 99)
+        for who in (ANONYMOUS, BUYER, STAFF)
+    ]
+    return lists + single
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if named := os.environ.get("DATABASE_URL"):
+        yield named
+    else:
+        with embedded_postgres(Path(tmp_path_factory.mktemp("postgres")) / "cluster") as url:
+            yield url
+
+
+@pytest.fixture(scope="session")
+def control_database(server: str) -> Iterator[str]:
+    name = f"strangler_compare_{secrets.token_hex(4)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        try:
+            yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(control_database: str) -> Iterator[str]:
+    yield control_database
+    with psycopg.connect(control_database, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS strangler_compare CASCADE")
+
+
+@pytest.fixture
+def project(tmp_path: Path, database: str) -> Iterator[Callable[..., Project]]:
+    """Makes a project: `project(bug=..., quirk=...)`, the bug at the candidate, the quirk at both homes."""
+    homes: list[RugHome] = []
+
+    def make(*, bug: str = "", quirk: str = "") -> Project:
+        homes.extend((RugHome("monolith", quirk=quirk), RugHome("service", bug, quirk)))
+        return Project(tmp_path, homes[-2], homes[-1], database)
+
+    yield make
+    for home in homes:
+        home.stop()
+
+
+@pytest.fixture
+def ages_ago() -> datetime.datetime:
+    return datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
