@@ -11,12 +11,13 @@ STATIC_ROOT          where collectstatic leaves its copies; needed for that comm
 EMAIL_URL            where mail goes; to the console by default
 """
 
-import os
 import secrets
 from pathlib import Path
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from strangler.chassis.keyfile import read_or_make
 
 env = environ.Env()
 
@@ -29,24 +30,9 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 USE_X_FORWARDED_HOST = False  # the gateway keeps the client's Host header
 
 
-def _secret_key() -> str:
-    """The key that this machine made for itself; several processes may start at once."""
-    path = STATE_DIRECTORY / "secret-key"
-    if not path.exists():
-        STATE_DIRECTORY.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(50))
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass  # Another process was first; its key counts.
-        finally:
-            draft.unlink()
-    return path.read_text()
-
-
-SECRET_KEY = env.str("SECRET_KEY", default="") or _secret_key()
+SECRET_KEY = env.str("SECRET_KEY", default="") or read_or_make(
+    STATE_DIRECTORY / "secret-key", lambda: secrets.token_urlsafe(50)
+)
 IDENTITY_KEY_FILE = Path(env.str("IDENTITY_KEY_FILE", default=str(STATE_DIRECTORY / "identity.jwk")))
 
 if not env.str("DATABASE_URL", default=""):
@@ -75,6 +61,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "strangler.chassis.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -125,21 +112,33 @@ STATICFILES_DIRS = [directory for directory in [BASE_DIR / "monolith" / "static"
 WHITENOISE_USE_FINDERS = True  # a clone serves its files without collectstatic
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "monolith.identity.authentication.OwnTokenAuthentication",
+        "monolith.identity.authentication.SessionCallerAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticatedOrReadOnly"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
     "PAGE_SIZE": 24,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
+    "EXCEPTION_HANDLER": "strangler.chassis.problems.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+DRF_STANDARDIZED_ERRORS = {"EXCEPTION_FORMATTER_CLASS": "strangler.chassis.problems.ProblemFormatter"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Parts marketplace",
     "DESCRIPTION": "Everything that the monolith answers below /api/.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "AUTHENTICATION_WHITELIST": [],
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+            "session": {"type": "apiKey", "in": "cookie", "name": "sessionid"},
+        }
+    },
+    "SECURITY": [{"token": []}, {"session": []}, {}],
     "ENUM_NAME_OVERRIDES": {
         "OrderStatus": "monolith.ordering.models.Order.Status",
         "ProductStatus": "monolith.catalog.models.Product.Status",

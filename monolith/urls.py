@@ -4,6 +4,12 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from strangler.chassis import problems
+
+handler400 = problems.bad_request
+handler404 = problems.not_found
+handler500 = problems.server_error
+
 urlpatterns = [
     path("api/identity/", include("monolith.identity.urls")),
     path("api/catalog/", include("monolith.catalog.urls")),

@@ -1,6 +1,9 @@
-"""Signing in and out over the API."""
+"""Signing in and out over the API, and the token that a session is exchanged for at the gateway."""
 
 from django.contrib.auth import authenticate, login, logout
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.exceptions import AuthenticationFailed
@@ -9,7 +12,33 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from . import services
 from .serializers import LoginSerializer, UserSerializer
+
+
+@csrf_exempt  # the answer is for whoever holds the cookie, and changes nothing
+def exchange(request: HttpRequest, rest: str = "") -> HttpResponse:
+    """The token for a session, in the header that goes upstream and in the body.
+
+    The gateway asks with the method and the path of the request that it holds. Whoever hasn't signed in gets
+    200 without a token, and goes on as nobody.
+    """
+    if not request.user.is_authenticated:
+        response = JsonResponse({"token": None, "expires_in": 0})
+    else:
+        token = services.issue_token(request.user)
+        response = JsonResponse({"token": token, "expires_in": services.TOKEN_LIFETIME})
+        response["Authorization"] = f"Bearer {token}"
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@require_safe
+def jwks(request: HttpRequest) -> HttpResponse:
+    """The public keys, for every home that checks tokens."""
+    response = JsonResponse(services.public_keys().as_dict(private=False))
+    response["Cache-Control"] = "public, max-age=300"
+    return response
 
 
 class Login(APIView):

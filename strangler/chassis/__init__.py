@@ -1,0 +1,1 @@
+"""What the monolith and the services both carry: wire formats and mechanism, never meaning."""

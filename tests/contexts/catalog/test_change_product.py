@@ -19,7 +19,7 @@ def wanted(**fields):
     } | fields
 
 
-ROLES = [("anonymous", 403), ("buyer", 403), ("other_staff", 403)]
+ROLES = [("anonymous", 401), ("buyer", 403), ("other_staff", 403)]
 
 
 def test_a_product_starts_as_a_draft_that_names_who_entered_it(ask):

@@ -15,7 +15,7 @@ def test_a_buyer_watches_a_product_until_they_stop(ask):
 
 def test_watching_needs_a_name(ask):
     product = a_product()
-    assert ask("anonymous").put(f"/api/catalog/products/{product.pk}/watch/").status_code == 403
+    assert ask("anonymous").put(f"/api/catalog/products/{product.pk}/watch/").status_code == 401
 
 
 def test_a_buyer_watches_no_draft(ask):

@@ -26,15 +26,15 @@ def test_somebody_who_signs_in_is_told_who_they_are(ada):
 
 def test_a_wrong_password_opens_no_session(ada):
     client = APIClient()
-    assert client.post("/api/identity/login/", {"username": "ada", "password": "guess"}).status_code == 403
-    assert client.get("/api/identity/me/").status_code == 403
+    assert client.post("/api/identity/login/", {"username": "ada", "password": "guess"}).status_code == 401
+    assert client.get("/api/identity/me/").status_code == 401
 
 
 def test_nobody_is_left_after_signing_out(ada):
     client = APIClient()
     client.post("/api/identity/login/", {"username": "ada", "password": "demo"})
     assert client.post("/api/identity/logout/").status_code == 204
-    assert client.get("/api/identity/me/").status_code == 403
+    assert client.get("/api/identity/me/").status_code == 401
 
 
 def test_a_superuser_is_an_admin(db):

@@ -8,7 +8,7 @@ from tests.contexts.factories import a_product, stock_of
 @pytest.mark.parametrize(
     ("role", "answer", "rows"),
     [
-        ("anonymous", 403, None),
+        ("anonymous", 401, None),
         ("buyer", 403, None),
         ("other_staff", 200, 0),
         ("staff", 200, 1),

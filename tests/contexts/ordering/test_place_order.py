@@ -85,7 +85,7 @@ def test_an_address_without_a_city_is_refused(ask):
 
 
 def test_nobody_orders_without_signing_in(buy, ask):
-    assert buy(1, a_product(), client=ask("anonymous")).status_code == 403
+    assert buy(1, a_product(), client=ask("anonymous")).status_code == 401
 
 
 def test_the_buyer_is_mailed_what_they_have_ordered(buy, mailoutbox):
