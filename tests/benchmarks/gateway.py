@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from strangler import config as project
@@ -32,17 +32,16 @@ TITLE = "Gateway"
 SENTENCE = (
     "A read of 1 KB over 64 kept connections, two workers each, load from a process of its own "
     f"({requests.tool()}), before an upstream that answers at once. Ours is the whole chain that "
-    "`strangler.toml` comes to: headers stripped and added, request ids, routes by method and expression, "
-    "retries, fallback, health checks, log. CPU per request is the proxy's own, whatever the load and the "
-    "upstream take of the same cores."
+    "`strangler.toml` comes to, with the capability switched: headers stripped and added, request ids, routes "
+    "by method and expression, retries, fallback, health checks, log, and the sample captured in full. CPU "
+    "per request is the proxy's own, whatever the load and the upstream take of the same cores."
 )
 ROOT = Path(__file__).parents[2]
 PATH = "/api/catalog/products/1/"
 BODY = json.dumps({"name": "GARISH-RUG", "text": "x" * 984}).ljust(1024)
 CONNECTIONS, SECONDS, ROUNDS = 64, 2, 3
 WORKERS = 2
-CAPTURED = "captured"
-OURS, BARE, NGINX, PYTHON = "ours", "bare Envoy", "nginx", "aiohttp"
+OURS, UNSEEN, BARE, NGINX, PYTHON = "ours", "ours, capture off", "bare Envoy", "nginx", "aiohttp"
 
 
 @dataclass
@@ -53,7 +52,6 @@ class Proxy:
     group: int
     rates: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)  # microseconds a request
-    p99: list[float] = field(default_factory=list)  # milliseconds
 
 
 def rows() -> list[Row]:
@@ -61,8 +59,8 @@ def rows() -> list[Row]:
         place = Path(directory)
         upstream = running.enter_context(_upstream(place / "upstream"))
         proxies = {
-            OURS: running.enter_context(_ours(place / "ours", upstream, "monolith")),
-            CAPTURED: running.enter_context(_ours(place / "captured", upstream, "switched")),
+            OURS: running.enter_context(_ours(place / "ours", upstream)),
+            UNSEEN: running.enter_context(_ours(place / "unseen", upstream, captured=False)),
             BARE: running.enter_context(_bare_envoy(place / "bare", upstream)),
             PYTHON: running.enter_context(_aiohttp(place / "aiohttp", upstream)),
         }
@@ -79,30 +77,16 @@ def rows() -> list[Row]:
 
 def _compared(proxies: dict[str, Proxy]) -> Iterator[Row]:
     ours = proxies[OURS]
-    for peer in (BARE, NGINX, PYTHON):
+    for peer in (BARE, NGINX, PYTHON, UNSEEN):
         theirs = proxies.get(peer)
         note = "" if theirs else f"{peer} isn't installed"
         for what, unit, less, values in (
             ("requests", "/s", False, "rates"),
             ("CPU per request", "µs", True, "cpu"),
-            ("p99", "ms", True, "p99"),
         ):
             figure = statistics.median(getattr(theirs, values)) if theirs else None
             mine = statistics.median(getattr(ours, values))
             yield Row(what, mine, unit, peer, figure, less_is_better=less, note=note)
-    captured = proxies[CAPTURED]
-    for what, unit, less, values in (
-        ("requests", "/s", False, "rates"),
-        ("CPU per request", "µs", True, "cpu"),
-    ):
-        yield Row(
-            f"{what}, switched and a quarter captured",
-            statistics.median(getattr(captured, values)),
-            unit,
-            "ours, nothing captured",
-            statistics.median(getattr(ours, values)),
-            less_is_better=less,
-        )
 
 
 def _measure(name: str, proxy: Proxy) -> None:
@@ -112,7 +96,6 @@ def _measure(name: str, proxy: Proxy) -> None:
         raise StranglerError(f"{name} gave {flood.wrong} wrong answers beside {flood.answers} answers.")
     proxy.rates.append(flood.rate)
     proxy.cpu.append((_cpu_seconds(proxy.group) - before) / flood.answers * 1e6)
-    proxy.p99.append(flood.p99)
 
 
 def _cpu_seconds(group: int) -> float:
@@ -172,8 +155,10 @@ def _upstream(directory: Path):
     return _envoy(directory, {"match": {"prefix": "/"}, "direct_response": answer}, [])
 
 
-def _ours(directory: Path, upstream: Proxy, phase: str):
+def _ours(directory: Path, upstream: Proxy, *, captured: bool = True):
     config = project.load(ROOT)
+    if not captured:
+        config = replace(config, compare=replace(config.compare, sample=0.0))
     url, admin = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     system = System(
         root=str(directory),
@@ -184,7 +169,7 @@ def _ours(directory: Path, upstream: Proxy, phase: str):
         databases={},
         modes={},
     )
-    phases = dict.fromkeys(config.capabilities, Phase.parse(phase))
+    phases = dict.fromkeys(config.capabilities, Phase.parse("switched"))
     gateway.prepare(config, system, phases)
     return _running(gateway.command(config, system), url=url, log=directory / "log")
 
