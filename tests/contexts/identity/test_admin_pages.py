@@ -39,6 +39,10 @@ def address(model, page):
     return f"/admin/{model._meta.app_label}/{model._meta.model_name}/{page}"
 
 
+def test_the_admin_asks_strangers_to_sign_in(visit):
+    assert "Garish Parts" in visit("anonymous").get("/admin/", follow=True).text
+
+
 def test_every_model_is_in_the_admin():
     assert [model for model in MODELS if not admin.site.is_registered(model)] == []
 
