@@ -8,13 +8,14 @@ from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
+from ..identity.admin import SupportMayLook
 from ..identity.models import SellerStaff
 from ..inventory.models import StockItem
 from ..ordering.models import OrderLine
 from .models import Category, Product, Review, Seller
 
 
-class ReadOnlyInline(admin.TabularInline):
+class ReadOnlyInline(SupportMayLook, admin.TabularInline):
     """Rows to look at; they are changed on a page of their own."""
 
     extra = 0
@@ -28,7 +29,7 @@ class ReadOnlyInline(admin.TabularInline):
         return False
 
 
-class SellerStaffInline(admin.TabularInline):
+class SellerStaffInline(SupportMayLook, admin.TabularInline):
     """entangled: an admin inline of the catalog over identity's rows."""
 
     model = SellerStaff
@@ -36,7 +37,7 @@ class SellerStaffInline(admin.TabularInline):
     extra = 0
 
 
-class StockItemInline(admin.TabularInline):
+class StockItemInline(SupportMayLook, admin.TabularInline):
     """entangled: an admin inline of the catalog over the inventory's rows."""
 
     model = StockItem
@@ -59,13 +60,14 @@ class ReviewInline(ReadOnlyInline):
 
     model = Review
     fields = ["author", "rating", "text", "created_at"]
+    readonly_fields = ["created_at"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Review]:
         return super().get_queryset(request).select_related("author").order_by("-id")
 
 
 @admin.register(Seller)
-class SellerAdmin(admin.ModelAdmin):
+class SellerAdmin(SupportMayLook, admin.ModelAdmin):
     list_display = ["name", "slug", "country", "product_count", "created_at"]
     list_filter = ["country"]
     search_fields = ["name", "slug"]
@@ -81,7 +83,7 @@ class SellerAdmin(admin.ModelAdmin):
 
 
 @admin.register(Category)
-class CategoryAdmin(admin.ModelAdmin):
+class CategoryAdmin(SupportMayLook, admin.ModelAdmin):
     list_display = ["name", "slug", "parent"]
     list_select_related = ["parent"]
     search_fields = ["name", "slug"]
@@ -89,7 +91,7 @@ class CategoryAdmin(admin.ModelAdmin):
 
 
 @admin.register(Product)
-class ProductAdmin(admin.ModelAdmin):
+class ProductAdmin(SupportMayLook, admin.ModelAdmin):
     list_display = [
         "sku",
         "name",
@@ -113,7 +115,7 @@ class ProductAdmin(admin.ModelAdmin):
 
 
 @admin.register(Review)
-class ReviewAdmin(admin.ModelAdmin):
+class ReviewAdmin(SupportMayLook, admin.ModelAdmin):
     list_display = ["product", "author", "rating", "text", "created_at"]
     list_filter = ["rating"]
     list_select_related = ["product", "author"]

@@ -90,10 +90,11 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _product_page(request: HttpRequest, pk: int, review_form: ReviewForm | None = None) -> HttpResponse:
     reviews = Review.objects.select_related("author").order_by("-created_at", "-id")[:REVIEWS_SHOWN]
+    stock = StockItem.objects.select_related("warehouse").order_by("id")
     product = get_object_or_404(
         shared.visible_products(request.user)
         .select_related("seller", "category__parent")
-        .prefetch_related("stock__warehouse", Prefetch("reviews", reviews, to_attr="latest_reviews")),
+        .prefetch_related(Prefetch("stock", stock), Prefetch("reviews", reviews, to_attr="latest_reviews")),
         pk=pk,
     )
     if review_form is None and _may_review(request.user, product):

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import F, QuerySet, Sum
 from django.http import HttpRequest
 
+from ..identity.admin import SupportMayLook
 from .models import Reservation, StockItem, Warehouse
 
 
@@ -29,7 +30,7 @@ class ShortFilter(admin.SimpleListFilter):
 
 
 @admin.register(Warehouse)
-class WarehouseAdmin(admin.ModelAdmin):
+class WarehouseAdmin(SupportMayLook, admin.ModelAdmin):
     list_display = ["code", "name", "pieces"]
     search_fields = ["code", "name"]
 
@@ -42,7 +43,7 @@ class WarehouseAdmin(admin.ModelAdmin):
 
 
 @admin.register(StockItem)
-class StockItemAdmin(admin.ModelAdmin):
+class StockItemAdmin(SupportMayLook, admin.ModelAdmin):
     # entangled: the inventory's list shows and searches the catalog's products
     list_display = ["product", "product__sku", "warehouse", "quantity", "reserved", "available"]
     list_filter = ["warehouse", ShortFilter]
@@ -53,7 +54,7 @@ class StockItemAdmin(admin.ModelAdmin):
 
 
 @admin.register(Reservation)
-class ReservationAdmin(admin.ModelAdmin):
+class ReservationAdmin(SupportMayLook, admin.ModelAdmin):
     # entangled: the inventory's list shows ordering's orders and their buyers
     list_display = ["product", "warehouse", "quantity", "order", "order__buyer", "expires_at"]
     list_filter = ["warehouse", "order__status"]

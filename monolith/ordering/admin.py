@@ -9,11 +9,12 @@ from django.contrib.contenttypes.admin import GenericTabularInline
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from ..identity.admin import SupportMayLook
 from ..inventory.models import Reservation
 from .models import AuditEntry, Note, Order, OrderLine
 
 
-class OrderLineInline(admin.TabularInline):
+class OrderLineInline(SupportMayLook, admin.TabularInline):
     model = OrderLine
     autocomplete_fields = ["product"]
     extra = 0
@@ -22,7 +23,7 @@ class OrderLineInline(admin.TabularInline):
         return super().get_queryset(request).select_related("product")
 
 
-class ReservationInline(admin.TabularInline):
+class ReservationInline(SupportMayLook, admin.TabularInline):
     """entangled: an admin inline of ordering over the inventory's rows."""
 
     model = Reservation
@@ -33,14 +34,14 @@ class ReservationInline(admin.TabularInline):
         return super().get_queryset(request).select_related("product", "warehouse")
 
 
-class NoteInline(GenericTabularInline):
+class NoteInline(SupportMayLook, GenericTabularInline):
     model = Note
     autocomplete_fields = ["author"]
     extra = 0
 
 
 @admin.register(Order)
-class OrderAdmin(admin.ModelAdmin):
+class OrderAdmin(SupportMayLook, admin.ModelAdmin):
     list_display = ["number", "buyer", "status", "total", "currency", "placed_at"]
     list_filter = ["status"]
     list_select_related = ["buyer"]
@@ -56,7 +57,7 @@ class OrderAdmin(admin.ModelAdmin):
 
 
 @admin.register(OrderLine)
-class OrderLineAdmin(admin.ModelAdmin):
+class OrderLineAdmin(SupportMayLook, admin.ModelAdmin):
     list_display = ["order", "product", "quantity", "unit_price", "order__status"]
     list_filter = ["order__status", "product__category__parent"]
     list_select_related = ["order", "product"]
@@ -65,7 +66,7 @@ class OrderLineAdmin(admin.ModelAdmin):
 
 
 @admin.register(Note)
-class NoteAdmin(admin.ModelAdmin):
+class NoteAdmin(SupportMayLook, admin.ModelAdmin):
     list_display = ["subject", "author", "text", "created_at"]
     list_filter = ["content_type"]
     list_select_related = ["author", "content_type"]
@@ -78,7 +79,7 @@ class NoteAdmin(admin.ModelAdmin):
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(admin.ModelAdmin):
+class AuditEntryAdmin(SupportMayLook, admin.ModelAdmin):
     """What was done stays done: nobody writes or changes an entry here."""
 
     list_display = ["at", "actor", "action", "subject"]
