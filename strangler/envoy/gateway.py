@@ -68,6 +68,7 @@ def command(config: Config, system: System) -> list[str]:
         *("--concurrency", str(_WORKERS)),
         *("--log-level", "warning"),
         *("--drain-time-s", "5"),
+        *("--file-flush-interval-msec", "1000"),  # of the access log
         "--reject-unknown-dynamic-fields",  # or a misspelt key becomes an empty route table
         "--disable-hot-restart",
     ]

@@ -141,7 +141,7 @@ def _with_capture(
     plain = {
         "name": f"{capability.name}, {answer.callers}",
         "match": match,
-        "route": answer.action | _READ,
+        "route": answer.action,
         **answer.rest,
     }
     plain["response_headers_to_add"] = [
@@ -168,10 +168,7 @@ def _requests(capability: Capability) -> Iterator[tuple[str, str]]:
     methods = dict.fromkeys(route.method for route in capability.routes)
     for method in methods:
         paths = "|".join(route.regex for route in capability.routes if route.method == method)
-        if method == "GET":
-            yield "GET|HEAD", paths
-        elif method != "HEAD" or "GET" not in methods:
-            yield method, paths
+        yield ("GET|HEAD" if method == "GET" else method), paths
 
 
 # ── Who answers, by phase ────────────────────────────────────────────────────────────────────────
@@ -179,7 +176,7 @@ def _requests(capability: Capability) -> Iterator[tuple[str, str]]:
 
 def _stays(config: Config, capability: Capability, phase: Phase) -> list[_Answer]:
     """The owner answers everybody. The comparator asks the other home, from what is captured."""
-    return [_Answer("everybody", {}, {"cluster": capability.owner})]
+    return [_Answer("everybody", {}, {"cluster": capability.owner} | _SAFE)]
 
 
 def _split(config: Config, capability: Capability, phase: Phase) -> list[_Answer]:
@@ -200,7 +197,7 @@ def _split(config: Config, capability: Capability, phase: Phase) -> list[_Answer
         for one in _moved(config, capability, phase)
     ]
     owner = _Answer(
-        f"tester of the {capability.owner}", _said(tester, "monolith"), {"cluster": capability.owner}
+        f"tester of the {capability.owner}", _said(tester, "monolith"), {"cluster": capability.owner} | _SAFE
     )
     issue = _header(
         "set-cookie",
@@ -240,7 +237,7 @@ def _moved(config: Config, capability: Capability, phase: Phase) -> list[_Answer
 
     Who brings a token keeps it; a session is exchanged for one; the rest is anonymous.
     """
-    service = {"cluster": with_fallback(capability.home, capability.owner)}
+    service = {"cluster": with_fallback(capability.home, capability.owner)} | _READ
     session = _Answer("session", _carries(config.gateway.session_cookie), service, _exchanged(config))
     return [
         _Answer("token", _bearer(), service),
@@ -255,15 +252,13 @@ _ANSWERS = {"monolith": _stays, "shadow": _stays, "canary": _split, "switched": 
 def _weighted(
     config: Config, capability: Capability, phase: Phase, key: Resource, *, exchange: bool = False
 ) -> Resource:
-    """The split. The exchange belongs to the service's share of it, so the owner's share doesn't pay for it."""
+    """The split. The exchange belongs to the service's share, so the owner's share doesn't pay for it."""
     service = {"name": with_fallback(capability.home, capability.owner), "weight": phase.percent}
     if exchange:
         service |= _exchanged(config)
     owner = {"name": capability.owner, "weight": 100 - phase.percent}
-    return {
-        "weighted_clusters": {"clusters": [service, owner], "use_hash_policy": True},
-        "hash_policy": [key],
-    }
+    split = {"clusters": [service, owner], "use_hash_policy": True}
+    return {"weighted_clusters": split, "hash_policy": [key]} | _READ
 
 
 def _exchanged(config: Config) -> Resource:

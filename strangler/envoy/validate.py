@@ -96,7 +96,7 @@ def _words(stderr: str, file: str) -> str:
     lines = [
         re.sub(r"^\[[^\]]*\](\[[^\]]*\])* *(\[[^\]]*\] *)?", "", line).strip() for line in said.splitlines()
     ]
-    return next((line for line in reversed(lines) if line), "it gave no reason")
+    return next((" ".join(line.split()) for line in reversed(lines) if line), "it gave no reason")
 
 
 def _untyped(resource: Resource) -> Resource:
