@@ -7,7 +7,8 @@ import datetime
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from strangler.control.phases import MONOLITH, Direction, Phase, check_forward, 
 from strangler.control.plan import Plan
 from strangler.control.status import look
 from strangler.control.store import Transition
+from strangler.control.transition import Begun, Look
 from strangler.errors import ChangesPending, StranglerError, UsageError
 
 as_json = click.option("--json", "in_json", is_flag=True, help="Print JSON instead of text.")
@@ -81,7 +83,10 @@ def plan(
             )
         )
     if save and (one := drawn[names[0]]):
-        save.write_text(json.dumps(one.as_json(), indent=2) + "\n")
+        try:
+            save.write_text(json.dumps(one.as_json(), indent=2) + "\n")
+        except OSError as error:
+            raise UsageError(f"{save} can't be written: {error.strerror}. Nothing was changed.") from None
         click.echo(f"Saved as {save}; `strangler apply --plan {save}` does it.", err=True)
     if check and any(drawn.values()):
         pending = ", ".join(name for name, one in drawn.items() if one)
@@ -125,7 +130,7 @@ def apply(
     if saved:
         if capability:
             raise UsageError("--plan says itself which capability moves where. Nothing was changed.")
-        recipe = plans.read(saved.read_text())
+        recipe = plans.read(saved.read_text(errors="replace"))
         capability, wanted = recipe.capability, recipe.target
     names = _names(config, capability)
     with _desk(context, config) as desk:
@@ -255,9 +260,12 @@ def _desk(context: click.Context, config: Config) -> Iterator[Desk]:
 def _names(config: Config, capability: str | None) -> list[str]:
     if capability:
         return [config.capability(capability).name]
-    if not config.capabilities:
-        raise UsageError(f"{configuration.FILE_NAME} declares no capabilities, so there is nothing to move.")
-    return sorted(config.capabilities)
+    names = sorted(name for name, one in config.capabilities.items() if one.kind == "read")
+    if not names:
+        raise UsageError(
+            f"{configuration.FILE_NAME} declares no read capability, so there is nothing to move."
+        )
+    return names
 
 
 def _draw(desk: Desk, name: str, phase: Phase | None) -> Plan | None:
@@ -305,31 +313,35 @@ def _each(names: list[str], act: Callable[[str], None]) -> None:
 
 
 @contextmanager
-def _watching(quiet: bool) -> Iterator[tuple[Any, Any, Any]]:
+def _watching(quiet: bool) -> Iterator[tuple[Look, Begun, Any]]:
     """Tells on stderr what goes on: gates that still hold, effects that begin, rows that are copied."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    said: list[str] = []
+    said: set[str] = set()
 
     def held(plan: Plan) -> None:
         sentence = "; ".join(f"{gate.name}: {gate.sentence.rstrip('.')}" for gate in plan.held)
         if sentence not in said:
-            said[:] = [sentence]
+            said.add(sentence)
             click.echo(f"waiting: {sentence}", err=True)
 
     def begun(effect: Effect) -> None:
         if not quiet:
             click.echo(f"{effect.describe()} ...", err=True)
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with ExitStack() as until_done:
         tasks: dict[str, Any] = {}
 
+        @cache
+        def bar() -> Any:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            return until_done.enter_context(Progress(*columns, console=Console(stderr=True)))
+
         def copied(seen: Any) -> None:
-            task = tasks.setdefault(seen.table, None) or bar.add_task(seen.table, total=seen.total)
-            tasks[seen.table] = task
-            bar.update(task, completed=seen.rows, total=seen.total)
+            if seen.table not in tasks:
+                tasks[seen.table] = bar().add_task(seen.table)
+            bar().update(tasks[seen.table], completed=seen.rows, total=seen.total)
 
         try:
             yield held, begun, copied

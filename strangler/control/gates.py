@@ -129,7 +129,7 @@ def gateway(capability: Capability, facts: Facts) -> Gate:
             "gateway",
             False,
             f"The gateway has taken revision {seen.taken}, but the recorded phases come to {seen.recorded}. "
-            f"`strangler reverse {capability.name}` publishes a phase again.",
+            "`strangler status` says what to do about it.",
         )
     return Gate("gateway", True, f"The gateway has taken revision {seen.taken}, as recorded.")
 
@@ -184,14 +184,14 @@ def coverage(capability: Capability, facts: Facts) -> Gate:
     passed = seen.coverage >= MINIMUM_COVERAGE
     sentence = (
         f"{seen.captured:,} captured, {seen.comparable:,} compared, {seen.dropped:,} dropped: "
-        f"{_percent(seen.coverage)} covered"
+        f"{percent(seen.coverage)} covered"
     )
     if passed:
-        return Gate("coverage", True, f"{sentence}, {_percent(MINIMUM_COVERAGE)} needed.")
+        return Gate("coverage", True, f"{sentence}, {percent(MINIMUM_COVERAGE)} needed.")
     return Gate(
         "coverage",
         False,
-        f"{sentence}, {_percent(MINIMUM_COVERAGE)} needed. Lower [compare] sample, or raise its queue.",
+        f"{sentence}, {percent(MINIMUM_COVERAGE)} needed. Lower [compare] sample, or raise its queue.",
     )
 
 
@@ -242,7 +242,7 @@ def latency(capability: Capability, facts: Facts) -> Gate:
     return Gate("latency", upper <= limit, f"{sentence}.")
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     # Rounded down, so that 89.96 % never reads as the 90 % that it isn't.
     return f"{math.floor(share * 1000) / 10:.1f} %"
 

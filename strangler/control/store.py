@@ -6,6 +6,7 @@ It lies in a database of its own (schema `strangler_control`), apart from what i
 from __future__ import annotations
 
 import datetime
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from strangler.run.system import System
 
 DATABASE = "control"
 _OPERATOR, _ROUTING = 0x57A0, 0x57A1  # classes of our advisory locks
+_GRACE = 0.5  # seconds that a lock is asked for
 _PATIENCE = "10s"  # how long a statement waits for a lock
 
 
@@ -220,8 +222,12 @@ class Store(AbstractContextManager["Store"]):
     @contextmanager
     def operating(self, capability: str, by: str) -> Iterator[None]:
         """Hold the capability's lock as `by`; OperatorBusy names who has it, and since when."""
-        if not self._lock("SELECT pg_try_advisory_lock(%s, hashtext(%s)) AS held", capability):
-            raise _busy(capability, self.operator(capability))
+        deadline = time.monotonic() + _GRACE
+        while not self._lock("SELECT pg_try_advisory_lock(%s, hashtext(%s)) AS held", capability):
+            # The session of an operator who was just killed takes a moment to end.
+            if time.monotonic() > deadline:
+                raise _busy(capability, self.operator(capability))
+            time.sleep(_GRACE / 10)
         try:
             self._rows(
                 """INSERT INTO strangler_control.operator (capability, name, since, pid)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from strangler.control.effects import Effect, from_record
-from strangler.control.gates import Gate
+from strangler.control.gates import Gate, percent
 from strangler.control.phases import Direction, direction, meaning
 from strangler.control.plan import Plan
 from strangler.control.status import Status
@@ -27,7 +27,7 @@ def status(seen: Status) -> str:
     """Everything about one capability, the next command last."""
     name, standing = seen.capability.name, seen.standing
     lines = [click.style(f"{name} is at {standing.phase}", bold=True) + _since(seen)]
-    lines += _row("", meaning(standing.phase, seen.capability.owner, seen.capability.home).capitalize() + ".")
+    lines += _row("", f"{meaning(standing.phase, seen.capability.owner, seen.capability.home)}.")
     lines += _row("wanted", _wanted(seen))
     for health in seen.homes:
         lines += _row(
@@ -142,7 +142,7 @@ def _gateway(seen: Status) -> Iterator[str]:
 def _evidence(seen: Status) -> str:
     found = seen.evidence
     assert found is not None
-    share = "nothing" if found.coverage is None else f"{found.coverage:.1%}"
+    share = "nothing" if found.coverage is None else percent(found.coverage)
     return (
         f"{found.captured:,} captured, {found.comparable:,} compared ({share}), {found.dropped:,} dropped; "
         f"{found.different:,} differ, {found.excused:,} excused."

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ BACK = ["0", "1", "publish", "finish"]  # record, publish
 
 
 @pytest.fixture
-def kill(system: System, tmp_path: Path):
+def kill(system: System, store: Store, tmp_path: Path):
     command = [sys.executable, "-m", "tests.strangler.control.killed"]
 
     def kill(verb: str, phase: str, point: str) -> None:
@@ -35,6 +36,8 @@ def kill(system: System, tmp_path: Path):
             timeout=30,
         )
         assert child.returncode == -signal.SIGKILL, child.stderr.decode()
+        while store.operator("catalog.read"):
+            time.sleep(0.01)  # until its session has ended, status would call the move one that goes on
 
     return kill
 
