@@ -16,8 +16,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from strangler.config import Config, Database
-from strangler.errors import StranglerError
+from strangler.config import FILE_NAME, Config, Database
+from strangler.errors import StranglerError, UsageError
 
 PASSWORDS = "passwords.json"  # nosec B105 - a file's name
 CONNECT_WITHIN = 10  # seconds
@@ -41,7 +41,7 @@ def resolve(
     databases and roles; DatabaseRefuses says which one refused, and what to do.
     """
     urls: dict[str, str] = {}
-    for database in sorted(config.databases.values(), key=lambda one: _depth(config, one)):
+    for database in sorted(config.databases.values(), key=lambda one: len(_chain(config, one))):
         named = environment.get(database.env)
         beside = database.beside and urls[database.beside]
         if named:
@@ -122,13 +122,18 @@ def _password(state: Path, key: str) -> str:
 
 def _root(config: Config, database: Database, environment: Mapping[str, str]) -> str | None:
     """The variable that leads to this database, its own or that of one that it stands beside."""
-    if environment.get(database.env):
-        return database.env
-    return _root(config, config.databases[database.beside], environment) if database.beside else None
+    return next((one.env for one in _chain(config, database) if environment.get(one.env)), None)
 
 
-def _depth(config: Config, database: Database) -> int:
-    return 1 + _depth(config, config.databases[database.beside]) if database.beside else 0
+def _chain(config: Config, database: Database) -> list[Database]:
+    """The database, the one that it stands beside, and so on; UsageError where that makes a circle."""
+    chain = [database]
+    while chain[-1].beside:
+        chain.append(config.databases[chain[-1].beside])
+        if chain[-1] in chain[:-1]:
+            circle = ", which stands beside ".join(one.name for one in chain[1:])
+            raise UsageError(f"{FILE_NAME}: {database.name} stands beside {circle}. Nothing was started.")
+    return chain
 
 
 def _connects(url: str) -> bool:

@@ -27,7 +27,7 @@ ANSWER_WITHIN = 5.0  # seconds
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: `verdict` is good, weak (it runs with less) or missing; `advice` says what to do."""
+    """One thing looked at: `verdict` is good, weak (it runs with less) or missing."""
 
     subject: str
     verdict: str

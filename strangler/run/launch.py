@@ -83,6 +83,7 @@ async def supervise(
     coming.cancel()
     await asyncio.wait([coming])
     await supervisor.stop()
+    shutil.rmtree((state / "capture").resolve(), ignore_errors=True)  # requests of people: gone with the run
     if own.stage != "failed":
         own.stage = "stopped"
     own.save(state)

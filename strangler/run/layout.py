@@ -155,7 +155,7 @@ def _url(port: int) -> str:
 
 
 def _postgres_health(url: str) -> Health:
-    async def ask() -> bool:
-        return await asyncio.to_thread(postgres.answers, url)
+    async def ask() -> str:
+        return "" if await asyncio.to_thread(postgres.answers, url) else "takes no connections"
 
     return ask

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 ANSWER_WITHIN = 2.0  # seconds
 STEADY = 0.5  # seconds that a program without a port must run to count as healthy
 
-Health = Callable[[], Awaitable[bool]]
+Health = Callable[[], Awaitable[str]]  # says what is wrong; nothing when healthy
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,17 @@ def http_health(port: int, path: str) -> Health:
     """Healthy: answers `GET path` on the loopback interface with a status of 2xx."""
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode()
 
-    async def ask() -> bool:
+    async def ask() -> str:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             writer.write(request)
             status = await reader.readline()
         finally:
             writer.close()
-        return status.split(b" ")[1:2] != [] and status.split(b" ")[1].startswith(b"2")
+        code = status.decode("latin-1").split(" ")[1:2]
+        if code and code[0].startswith("2"):
+            return ""
+        return f"GET {path} answered {code[0]}" if code else f"GET {path} answered no HTTP"
 
     return ask
 
@@ -55,17 +58,19 @@ def http_health(port: int, path: str) -> Health:
 def tcp_health(port: int) -> Health:
     """Healthy: takes connections."""
 
-    async def ask() -> bool:
+    async def ask() -> str:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.close()
-        return True
+        return ""
 
     return ask
 
 
-async def is_healthy(health: Health) -> bool:
-    """Ask once; a refusal, a broken answer and no answer in time are all no."""
+async def ailment(health: Health) -> str:
+    """Ask once what is wrong; a refusal, a broken answer and no answer in time are wrong too."""
     try:
         return await asyncio.wait_for(health(), ANSWER_WITHIN)
-    except (OSError, TimeoutError):
-        return False
+    except TimeoutError:
+        return f"no answer in {ANSWER_WITHIN:.0f} s"
+    except OSError:
+        return "takes no connections"

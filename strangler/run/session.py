@@ -187,11 +187,11 @@ def stop(root: Path) -> bool:
 
 def progress(say: Callable[[str], None]) -> Watch:
     """A watch that says each change of a process in one line."""
-    shown: dict[str, tuple[str, str, int]] = {}
+    shown: dict[str, tuple[str, str, int, str]] = {}
 
     def watch(seen: Board) -> None:
         for row in seen.rows:
-            now = (row.state, row.health, row.restarts)
+            now = (row.state, row.health, row.restarts, row.note if row.state == "preparing" else "")
             if row.state != "waiting" and shown.get(row.name) != now:
                 shown[row.name] = now
                 words = [row.state, row.health, row.url or "", row.note]

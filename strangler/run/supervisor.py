@@ -27,13 +27,13 @@ from strangler.errors import StranglerError, UsageError
 from strangler.run import sweep
 from strangler.run.board import Board, Row
 from strangler.run.postgres import last_lines
-from strangler.run.program import STEADY, Program, is_healthy
+from strangler.run.program import STEADY, Program, ailment
 
 FIRST_DELAY, LAST_DELAY = 0.05, 5.0  # seconds before a restart: doubling from the first to the last
 PROVEN_AFTER = 10.0  # seconds of running after which the next failure counts as the first
 START_ATTEMPTS = 3  # a first start that ends so often is a failure of the whole start
 STOP_WITHIN = 8.0  # seconds that one program gets to stop before it is killed
-POLL_STARTING, POLL_RUNNING = 0.05, 2.0  # seconds between two questions for health
+POLL_STARTING, POLL_RUNNING = 0.02, 2.0  # seconds between two questions for health; the first grows
 UNHEALTHY_AFTER = 3  # unanswered questions in a row
 
 
@@ -150,7 +150,7 @@ class Supervisor:
 
     async def _watch(self, program: Program, deadline: float) -> None:
         """Keep a running program's health on the board; StartFailed if its first start takes too long."""
-        ready, unanswered, healthy = self._ready[program.name], 0, False
+        ready, asked, unanswered, healthy = self._ready[program.name], 0, 0, False
         if program.health is None:
             await asyncio.sleep(STEADY)
             ready.set()
@@ -158,7 +158,9 @@ class Supervisor:
             await asyncio.Event().wait()
             return
         while True:
-            if await is_healthy(program.health):
+            asked += 1
+            wrong = await ailment(program.health)
+            if not wrong:
                 unanswered = 0
                 if not healthy:
                     healthy = True
@@ -168,15 +170,17 @@ class Supervisor:
                 unanswered += 1
                 if healthy and unanswered >= UNHEALTHY_AFTER:
                     healthy = False
-                    self._show(program, health="unhealthy")
+                    self._show(program, health="unhealthy", note=wrong)
                 if not ready.is_set() and time.monotonic() > deadline:
-                    raise StartFailed(
-                        self._failure(program, f"didn't become healthy in {program.patience:.0f} s")
-                    )
-            await asyncio.sleep(POLL_RUNNING if healthy else POLL_STARTING)
+                    what = f"didn't become healthy in {program.patience:.0f} s: {wrong}"
+                    raise StartFailed(self._failure(program, what))
+            await asyncio.sleep(POLL_RUNNING if healthy else min(POLL_STARTING * asked, POLL_RUNNING / 4))
 
     async def _spawn(self, program: Program, command: tuple[str, ...]) -> asyncio.subprocess.Process:
         environment = {**program.environment, sweep.MARK: self.board.run}
+        # Asked ahead, since setpriv would run and then fail.
+        if shutil.which(command[0], path=environment.get("PATH")) is None:
+            raise StartFailed(f"{program.name} can't be run: there is no program {command[0]}.")
         log = os.open(self._log(program), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             child = await asyncio.create_subprocess_exec(

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MARK = "STRANGLER_RUN"
-PATIENCE = 5.0  # seconds between asking a process to end and killing it
+PATIENCE = 3.0  # seconds between asking a process to end and killing it
 
 
 @dataclass(frozen=True)

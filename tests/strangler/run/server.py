@@ -1,6 +1,6 @@
 """A small process for the supervisor to keep: `server.py PORT [CHILDREN]` answers GET /ready.
 
-It starts that many children of its own, which ignore SIGTERM, and writes when it starts and stops to ORDER_FILE.
+It starts that many children of its own, which ignore SIGTERM, and notes its start and stop in ORDER_FILE.
 """
 
 import http.server

@@ -1,0 +1,57 @@
+"""Programs start when what they need is healthy, and stop in reverse."""
+
+from collections.abc import Callable
+
+import pytest
+
+from strangler.run import session
+
+from .conftest import SMALL, Project, serving, until
+
+
+def test_what_is_needed_starts_first_and_stops_last(make_project: Callable[..., Project]) -> None:
+    project = make_project(
+        serving("third", needs='"second"'), serving("second", needs='"first"'), serving("first")
+    )
+
+    with session.started(project.config, supervisor=SMALL):
+        assert project.board.stage == "ready"
+        assert {row.health for row in project.board.rows} == {"healthy"}
+
+    assert project.order == [
+        "start first", "start second", "start third", "stop third", "stop second", "stop first",
+    ]  # fmt: skip
+    assert project.board.stage == "stopped"
+    assert not project.left()
+
+
+def test_a_program_waits_for_the_health_of_what_it_needs_not_for_its_start(
+    make_project: Callable[..., Project],
+) -> None:
+    project = make_project(serving("first", health="/never"), serving("second", needs='"first"'))
+
+    project.launch()
+    until(lambda: (project.root / "order").exists())
+    row = project.board.row
+
+    assert project.order == ["start first"]
+    assert (row("first").state, row("second").state) == ("starting", "waiting")
+
+
+def test_preparation_runs_once_before_the_first_start(make_project: Callable[..., Project]) -> None:
+    note = "[\"{python}\", \"-c\", \"open('order', 'a').write('prepared\\\\n')\"]"
+    project = make_project(serving("first", prepare=note))
+
+    with session.started(project.config, supervisor=SMALL):
+        pass
+
+    assert project.order == ["prepared", "start first", "stop first"]
+
+
+def test_needs_in_a_circle_are_refused(make_project: Callable[..., Project]) -> None:
+    project = make_project(serving("first", needs='"second"'), serving("second", needs='"first"'))
+    with pytest.raises(session.StartRefused, match=r"No order of start exists: .* needs ") as refusal:
+        project.start()
+
+    assert refusal.value.exit_code == 2
+    assert not (project.root / "order").exists()
