@@ -32,8 +32,8 @@ TITLE = "Gateway"
 SENTENCE = (
     "A read of 1 KB over 64 kept connections, two workers each, load from a process of its own "
     f"({requests.tool()}), before an upstream that answers at once. Ours is the whole chain that "
-    "`strangler.toml` comes to, with the capability switched: headers stripped and added, request ids, routes "
-    "by method and expression, retries, fallback, health checks, log, and the sample captured in full. CPU "
+    "`strangler.toml` comes to, with the capability switched: headers stripped and added, request ids, "
+    "routes by method and expression, retries, fallback, health checks, log, and the sample captured. CPU "
     "per request is the proxy's own, whatever the load and the upstream take of the same cores."
 )
 ROOT = Path(__file__).parents[2]
