@@ -437,7 +437,7 @@ def _phase(table: _Table) -> Phase:
     try:
         return Phase.parse(table.get("phase", str, "monolith"))
     except UsageError as error:
-        table.fail(f"{error} Nothing was changed.", "phase")
+        table.fail(str(error), "phase")
 
 
 def _route(word: str, table: _Table) -> Route:
