@@ -52,14 +52,16 @@ class LazyVerb(click.RichCommand):
     """Stands in for a verb until it is used; help needs its name and sentence only."""
 
     def __init__(self, verb: Verb) -> None:
-        super().__init__(verb.name, help=verb.sentence, short_help=verb.sentence)
+        super().__init__(name=verb.name, help=verb.sentence, short_help=verb.sentence)
         self.verb = verb
 
-    def make_context(self, name: str | None, args: list[str], parent: Any = None, **extra: Any) -> click.Context:
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> click.Context:
         module, _, attribute = self.verb.command.partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         command.name = self.verb.name
-        return command.make_context(name, args, parent, **extra)
+        return command.make_context(info_name, args, parent, **extra)
 
 
 class VerbTable(click.RichGroup):
