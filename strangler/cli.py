@@ -31,15 +31,24 @@ VERBS: dict[str, tuple[Verb, ...]] = {
         Verb("ps", "strangler.run.commands:ps", "Show what runs: state, health, port, restarts, URL."),
         Verb("logs", "strangler.run.commands:logs", "Show the log of a process."),
         Verb("stop", "strangler.run.commands:stop", "Stop the running system, in order."),
-        Verb("doctor", "strangler.run.commands:doctor", "Say what this machine lacks, and what to do about it."),
-        Verb("load", "strangler.run.load:command", "Send mixed reads through the gateway; count failures and time."),
+        Verb("attach", "strangler.run.attach:attach", "Work on a system that runs elsewhere."),
+        Verb(
+            "doctor", "strangler.run.commands:doctor", "Say what this machine lacks, and what to do about it."
+        ),
+        Verb(
+            "load",
+            "strangler.run.load:command",
+            "Send mixed reads through the gateway; count failures and time.",
+        ),
     ),
     "Move a capability": (
         Verb("status", "strangler.control.commands:status", "Show where every capability stands, and why."),
         Verb("plan", "strangler.control.commands:plan", "Show the gates and the effects of an advance."),
         Verb("apply", "strangler.control.commands:apply", "Advance a capability to its next phase."),
         Verb("reverse", "strangler.control.commands:reverse", "Take a capability back, at once."),
-        Verb("history", "strangler.control.commands:history", "Show who moved what, when, and what came of it."),
+        Verb(
+            "history", "strangler.control.commands:history", "Show who moved what, when, and what came of it."
+        ),
     ),
     "Compare and copy": (
         Verb("compare", "strangler.compare.commands:compare", "Replay recorded traffic against both homes."),

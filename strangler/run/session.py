@@ -19,7 +19,7 @@ from strangler.run import board, databases, sweep, system
 from strangler.run.board import Board
 from strangler.run.launch import SOMEBODY_ELSE, prepare_state
 from strangler.run.ports import demand
-from strangler.run.system import STATE_DIRECTORY, System
+from strangler.run.system import ELSEWHERE, STATE_DIRECTORY, System
 
 SUPERVISOR = ("-m", "strangler.run.launch")
 POLL = 0.1  # seconds between two looks at the board
@@ -88,8 +88,10 @@ def started(
 
 
 def find(config: Config, watch: Watch | None = None) -> System | None:
-    """The system that runs in this project (waits for one that is just starting), or None."""
+    """The system that runs in this project (waits for one that is just starting) or is attached, or None."""
     state = config.root / STATE_DIRECTORY
+    if (attached := system.load(config.root)) and attached.supervisor == ELSEWHERE:
+        return attached
     while (seen := board.load(state)) and seen.is_up:
         if watch:
             watch(seen)

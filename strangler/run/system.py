@@ -1,7 +1,7 @@
 """A running system as every verb sees it: who answers where, and which database is whose.
 
 The supervisor writes it to `.strangler/system.json` (mode 0600, it holds database passwords) once everything
-has started, and takes it away when it stops.
+has started, and takes it away when it stops. For a system that runs elsewhere, `strangler attach` writes it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 STATE_DIRECTORY = ".strangler"
 FILE_NAME = "system.json"
+ELSEWHERE = 0  # the supervisor of a system that somebody else runs (`strangler attach`)
 
 
 @dataclass(frozen=True)
