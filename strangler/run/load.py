@@ -99,6 +99,7 @@ class LoadGenerator:
 
     Rate and users are those of strangler.toml unless given.
     At most `concurrency` requests are under way; beyond that the next ones wait, and their waiting counts.
+    What couldn't be sent `timeout` seconds after the end is given up, and counts as failed.
     The same `seed` draws the same paths and users. Raises UsageError where there is nothing to send.
     """
 
@@ -126,6 +127,7 @@ class LoadGenerator:
         self._requests = [_request(config, one.path) for one in config.load.requests]
         self._weights = [one.weight for one in config.load.requests]
         self._slots = asyncio.Semaphore(concurrency)
+        self._patience = timeout
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._stopped = False
 
@@ -146,12 +148,16 @@ class LoadGenerator:
             await clients.log_in()
             self._began = self._window_began = time.perf_counter()
             async with asyncio.TaskGroup() as under_way:
-                for number in range(int(seconds * self.rate)):
+                count = int(seconds * self.rate)
+                for number in range(count):
                     due = self._began + number / self.rate
                     while (early := due - time.perf_counter()) > 0 and not self._stopped:
                         await asyncio.sleep(min(early, 0.25))
                     await self._slots.acquire()
                     if self._stopped:
+                        break
+                    if time.perf_counter() > self._began + seconds + self._patience:
+                        self._give_up(count - number)
                         break
                     request = self._source.choices(self._requests, self._weights)[0]
                     user = self._source.choice(self.users)
@@ -159,6 +165,12 @@ class LoadGenerator:
                     under_way.create_task(self._ask(clients[user], user, request, path, due))
             self.total.seconds = time.perf_counter() - self._began
         return self.total
+
+    def _give_up(self, count: int) -> None:
+        """Count as failed what couldn't be sent: its time has long passed, and a load has an end."""
+        for window in (self.total, self._window):
+            window.failed += count
+            window.kinds["not sent"] += count
 
     async def _ask(
         self, client: aiohttp.ClientSession, user: str, request: _Request, path: str, due: float
@@ -176,7 +188,7 @@ class LoadGenerator:
                     request_id = answer.headers.get("x-request-id")
                     failure = Failure(kind, user, path, answer.status, home, said, request_id)
         except TimeoutError:
-            failure = Failure("timeout", user, path, 0, home, f"no answer in {self._timeout.total:g} s", None)
+            failure = Failure("timeout", user, path, 0, home, f"no answer in {self._patience:g} s", None)
         except (aiohttp.ClientError, OSError) as error:
             said = str(error) or type(error).__name__
             failure = Failure("connection", user, path, 0, home, said, None)

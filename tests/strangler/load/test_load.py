@@ -285,6 +285,15 @@ def test_beyond_the_bound_requests_wait_and_their_waiting_counts(rugs):
     assert percentile(counted.homes["catalog"], 1) > 200, "the last one waited for those before it"
 
 
+def test_a_load_ends_though_the_gateway_can_t_keep_up_and_counts_what_was_never_sent(rugs):
+    rugs[0].delay = 0.1
+    counted = load(rugs[1], "/api/fine/", seconds=0.5, rate=400, concurrency=2, timeout=0.5)
+    assert counted.seconds < 2
+    assert counted.requests == 200
+    assert counted.kinds == {"not sent": 200 - len(rugs[0].seen)}
+    assert counted.ok == len(rugs[0].seen) < 30
+
+
 def test_a_window_counts_since_the_last_one(rugs):
     async def look() -> tuple[list[Window], Window]:
         generator = LoadGenerator(shop("/api/fine/"), rugs[1], users=[""])
