@@ -1,6 +1,6 @@
-"""`strangler attach`: work on a system that somebody else runs: Compose, an orchestrator, hand-started processes.
+"""`strangler attach`: work on a system that somebody else runs: Compose, an orchestrator, a person.
 
-It writes the same description that the supervisor writes, from the environment instead of from what it started.
+It writes the description that the supervisor writes, from the environment instead of from what it started.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def home_variable(name: str) -> str:
 
 
 def describe(config: Config, environment: Mapping[str, str], state: Path) -> System:
-    """The system that the environment names. UsageError for what it leaves out, DatabaseRefuses as it says."""
+    """The system that the environment names. UsageError for what it leaves out; DatabaseRefuses."""
     if databases.needs_embedded(config, environment):
         missing = [
             one.env for one in config.databases.values() if not one.beside and one.env not in environment
@@ -66,7 +66,7 @@ def _named(environment: Mapping[str, str], variable: str) -> str:
 def attach(root: Path, prepare: bool, detach: bool) -> None:
     """Work on a system that runs elsewhere, as the environment names it.
 
-    STRANGLER_HOME_<NAME>_URL for each home, STRANGLER_GATEWAY_URL, STRANGLER_GATEWAY_ADMIN_URL, and the
+    STRANGLER_HOME_…_URL for each home, STRANGLER_GATEWAY_URL, STRANGLER_GATEWAY_ADMIN_URL, and the
     databases' own variables. Every other verb then works on that system.
     """
     config = configuration.load(root)
@@ -74,7 +74,8 @@ def attach(root: Path, prepare: bool, detach: bool) -> None:
     found = session.find(config)
     if found and found.supervisor != ELSEWHERE:
         raise StranglerError(
-            "A system started by `strangler run` is up in this project. Nothing was changed; `strangler stop` first."
+            "A system that `strangler run` started is up in this project. Nothing was changed; stop it first: "
+            "`strangler stop`."
         )
     if detach:
         (state / FILE_NAME).unlink(missing_ok=True)
