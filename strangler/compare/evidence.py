@@ -216,7 +216,13 @@ def of_rows(capability: Capability, since: datetime.datetime | None, rows: store
         fields=tuple(
             sorted(
                 fields,
-                key=lambda one: (verdicts.index(one.verdict), one.route, -one.requests, one.path, one.kind),
+                key=lambda one: (
+                    verdicts.index(one.verdict),
+                    not one.critical,
+                    one.route,
+                    -one.requests,
+                    one.path,
+                ),
             )
         ),
     )

@@ -83,7 +83,7 @@ class RugHome:
         return rug
 
     def _with_clock(self, body: dict[str, object]) -> dict[str, object]:
-        return body | {"served": next(self._ticks)} if self.quirk == "clock" else body
+        return body | {"served": f"{self.name} {next(self._ticks)}"} if self.quirk == "clock" else body
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -9,11 +9,14 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from strangler.compare.observation import Answer, Sample
 from strangler.compare.walk import bodies, differences, values
+
+# A shared machine may be slow without anything being wrong.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 scalars = some.none() | some.booleans() | some.integers(-(2**53), 2**53) | some.text(max_size=8)
 scalars |= some.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -39,6 +42,7 @@ def shuffled_keys(value: Any) -> Any:
     return [shuffled_keys(one) for one in value] if isinstance(value, list) else value
 
 
+@settings(patient)
 @given(documents)
 def test_a_document_equals_itself_however_it_is_written(document: Any) -> None:
     other = json.dumps(shuffled_keys(document), indent=1).encode()
@@ -81,7 +85,7 @@ def another_value(value: Any) -> tuple[Any, str]:
     return ({}, "type") if value is None else (None, "type")
 
 
-@settings(max_examples=400)
+@settings(patient, max_examples=400)
 @given(documents.filter(lambda one: isinstance(one, (dict, list)) and one), some.data())
 def test_one_planted_change_is_found_there_and_nowhere_else(document: Any, data: some.DataObject) -> None:
     # A key of its own at the root keeps the document a table, and its name out of the way.
@@ -93,6 +97,7 @@ def test_one_planted_change_is_found_there_and_nowhere_else(document: Any, data:
     assert found(control, candidate) == [(spot.path, kind)]
 
 
+@settings(patient)
 @given(documents.filter(lambda one: isinstance(one, dict)), some.data())
 def test_a_lost_key_is_missing_and_a_new_one_extra(document: Any, data: some.DataObject) -> None:
     control = {"inner": document}
@@ -104,6 +109,7 @@ def test_a_lost_key_is_missing_and_a_new_one_extra(document: Any, data: some.Dat
     assert found(control, whole) == [(spot.path, "extra")]
 
 
+@settings(patient)
 @given(some.lists(documents, min_size=2, max_size=6, unique_by=lambda one: orjson.dumps(one)))
 def test_the_same_elements_in_another_order_are_one_finding_at_the_list(elements: list[Any]) -> None:
     turned = [*elements[1:], elements[0]]
