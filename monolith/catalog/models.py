@@ -6,8 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-
-from .. import shared
+from django.utils.text import slugify
 
 
 class Seller(models.Model):
@@ -81,7 +80,7 @@ class Product(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self.slug:
-            self.slug = shared.slug_of(self.name)
+            self.slug = slugify(self.name)[:160]
         super().save(*args, **kwargs)
 
 
@@ -90,6 +89,8 @@ class Review(models.Model):
 
     product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="reviews")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="reviews")
+    # The name as it was when the review was written: the catalog doesn't ask who somebody is today.
+    author_name = models.CharField(max_length=310, db_default="", blank=True, editable=False)
     rating = models.PositiveSmallIntegerField()
     text = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -12,13 +12,10 @@ class SellerSerializer(serializers.ModelSerializer[Seller]):
 
 
 class SellerDetailSerializer(SellerSerializer):
-    product_count = serializers.SerializerMethodField()
+    product_count = serializers.IntegerField(read_only=True)
 
     class Meta(SellerSerializer.Meta):
         fields = [*SellerSerializer.Meta.fields, "product_count"]
-
-    def get_product_count(self, seller: Seller) -> int:
-        return seller.products.filter(status=Product.Status.ACTIVE).count()
 
 
 class CategorySerializer(serializers.ModelSerializer[Category]):
@@ -86,7 +83,7 @@ class ProductDetailSerializer(ProductSerializer):
 class ProductForStaffSerializer(ProductDetailSerializer):
     """With what the seller's staff, support and admins alone may see."""
 
-    created_by = serializers.PrimaryKeyRelatedField(read_only=True)
+    created_by = serializers.IntegerField(source="created_by_id", read_only=True, allow_null=True)
 
     class Meta(ProductDetailSerializer.Meta):
         fields = [*ProductDetailSerializer.Meta.fields, "created_by"]
@@ -110,7 +107,7 @@ class ProductWriteSerializer(serializers.ModelSerializer[Product]):
 
 
 class ReviewSerializer(serializers.ModelSerializer[Review]):
-    author = serializers.CharField(source="author.display_name", read_only=True)
+    author = serializers.CharField(source="author_name", read_only=True)
     rating = serializers.IntegerField(min_value=1, max_value=5)
 
     class Meta:

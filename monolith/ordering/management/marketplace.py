@@ -125,7 +125,7 @@ class Marketplace:
             yield self._user(self.first_buyer + number - 1, f"buyer{number}", "buyer")
 
     def _user(self, key: int, name: str, role: str) -> Row:
-        first, last = FIRST[key % len(FIRST)], LAST[key // 3 % len(LAST)]
+        first, last = _name_of(key).split()
         email = f"{name}@marketplace.example"
         admin, opens_admin = role == "admin", role in ("admin", "support")
         joined = OPENED + datetime.timedelta(minutes=key)
@@ -226,7 +226,7 @@ class Marketplace:
                     self.reserved[product] = self.reserved.get(product, 0) + quantity
                     reservations.append((own, key, product, _home_of(product), quantity, FAR))
             address = {
-                "name": f"{FIRST[buyer % len(FIRST)]} {LAST[buyer // 3 % len(LAST)]}",
+                "name": _name_of(buyer),
                 "street": f"Mill Lane {buyer % 90 + 1}",
                 "postcode": f"{10_000 + buyer % 80_000}",
                 "city": PLACES[buyer % len(PLACES)],
@@ -261,12 +261,12 @@ class Marketplace:
                 yield key, product, _home_of(product + 1), draw.randint(0, 50), 0
 
     def catalog_review(self) -> Iterator[Row]:
-        """id, product_id, author_id, rating, text, created_at."""
+        """id, product_id, author_id, author_name, rating, text, created_at."""
         draw = random.Random(f"review {self.scale}")
         for key, ((product, author), order) in enumerate(self.opinions.items(), start=1):
             rating = draw.choices((1, 2, 3, 4, 5), (5, 7, 18, 35, 35))[0]
             written = OPENED + datetime.timedelta(minutes=order * 1_400_000 // self.orders, days=9)
-            yield key, product, author, rating, PRAISE[rating - 1], written
+            yield key, product, author, _name_of(author), rating, PRAISE[rating - 1], written
 
     def ordering_note(self) -> Iterator[Row]:
         """id, content_type_id, object_id, author_id, text, created_at: on orders and on products."""
@@ -274,6 +274,10 @@ class Marketplace:
             subject = ("order", key * 20) if key % 3 else ("product", key % self.products + 1)
             text = f"Asked about this {subject[0]} on the telephone."
             yield key, self.content_types[subject[0]], subject[1], 2 + key % SUPPORT, text, OPENED
+
+
+def _name_of(user: int) -> str:
+    return f"{FIRST[user % len(FIRST)]} {LAST[user // 3 % len(LAST)]}"
 
 
 def _home_of(product: int) -> int:

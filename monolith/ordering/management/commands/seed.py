@@ -33,7 +33,7 @@ COLUMNS = {
     "inventory_reservation": "id, order_id, product_id, warehouse_id, quantity, expires_at",
     "inventory_warehouse": "id, code, name",
     "inventory_stockitem": "id, product_id, warehouse_id, quantity, reserved",
-    "catalog_review": "id, product_id, author_id, rating, text, created_at",
+    "catalog_review": "id, product_id, author_id, author_name, rating, text, created_at",
     "ordering_note": "id, content_type_id, object_id, author_id, text, created_at",
 }
 

@@ -1,0 +1,72 @@
+"""Writes of the catalog: one function for each use case, one transaction each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from strangler.chassis.identity import Caller
+
+from .anticorruption import neighbours
+from .errors import NotBought, NotYours, ReviewedAlready
+from .models import Product, Review, Seller
+from .selectors import may_edit
+
+
+@transaction.atomic
+def enter_product(*, caller: Caller, seller: Seller, **fields: Any) -> Product:
+    """Enter a product, a draft unless `fields` say otherwise. Raises NotYours."""
+    _insist(caller, seller)
+    product = Product.objects.create(seller=seller, created_by_id=int(caller.subject), **fields)
+    neighbours.write_down(int(caller.subject), product, "product created")
+    return product
+
+
+@transaction.atomic
+def change_product(*, caller: Caller, product: Product, **fields: Any) -> Product:
+    """Give some of the product's fields other values. Raises NotYours."""
+    _insist(caller, product.seller)
+    if "seller" in fields:
+        _insist(caller, fields["seller"])
+    product = Product.objects.select_for_update().get(pk=product.pk)
+    for name, value in fields.items():
+        setattr(product, name, value)
+    product.save()
+    neighbours.write_down(int(caller.subject), product, "product changed")
+    return product
+
+
+@transaction.atomic
+def delete_product(*, caller: Caller, product: Product) -> None:
+    """Delete a product, and with it the order lines that name it. Raises NotYours."""
+    _insist(caller, product.seller)
+    product.delete()
+
+
+def _insist(caller: Caller, seller: Seller) -> None:
+    if not may_edit(caller, seller.pk):
+        raise NotYours
+
+
+@transaction.atomic
+def write_review(*, caller: Caller, product: Product, rating: int, text: str = "") -> Review:
+    """Review a product; `rating` counts stars from 1 to 5. Raises NotBought or ReviewedAlready."""
+    author = int(caller.subject)
+    if not neighbours.has_bought(author, product.pk):
+        raise NotBought
+    # Two reviews of one buyer at once: the row lock lets the second one see the first.
+    Product.objects.select_for_update().get(pk=product.pk)
+    if product.reviews.filter(author_id=author).exists():
+        raise ReviewedAlready
+    return Review.objects.create(product=product, author_id=author, rating=rating, text=text)
+
+
+def watch_product(*, caller: Caller, product: Product) -> None:
+    """Put a product on the caller's wishlist."""
+    product.watchers.add(int(caller.subject))
+
+
+def unwatch_product(*, caller: Caller, product: Product) -> None:
+    """Take a product off the caller's wishlist."""
+    product.watchers.remove(int(caller.subject))
