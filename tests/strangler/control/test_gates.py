@@ -68,7 +68,7 @@ def test_looking_after_every_answer_promotes_wrongly_less_than_5_percent_of_the_
 
 def test_looking_again_and_again_at_a_plain_bound_would_promote_wrongly() -> None:
     """Why the gate isn't a confidence bound: the same reckoning, with the bound that is written first."""
-    assert chance_of_promotion([plain_bound(k) for k in range(60)]) > 0.15
+    assert chance_of_promotion(plain_bounds(20)) > 0.15
 
 
 def chance_of_promotion(thresholds: list[int], looks: int = 5000) -> float:
@@ -89,12 +89,14 @@ def chance_of_promotion(thresholds: list[int], looks: int = 5000) -> float:
     return promoted
 
 
-def plain_bound(k: int) -> int:
-    """The least n at which k of n have a 95 % upper bound at the limit (Clopper and Pearson)."""
-    n = max(k, 1)
-    while sum(math.comb(n, i) * LIMIT**i * (1 - LIMIT) ** (n - i) for i in range(k + 1)) > 1 - CONFIDENCE:
-        n += 5
-    return n
+def plain_bounds(differences: int) -> list[int]:
+    """For each k, the least n at which k of n have a 95 % upper bound at the limit (Clopper and Pearson)."""
+    bounds, n = [], 1
+    for k in range(differences):
+        while sum(math.comb(n, i) * LIMIT**i * (1 - LIMIT) ** (n - i) for i in range(k + 1)) > 1 - CONFIDENCE:
+            n += 5
+        bounds.append(n)
+    return bounds
 
 
 # ── Answers ──────────────────────────────────────────────────────────────────────────────────────
