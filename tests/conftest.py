@@ -6,6 +6,7 @@ since labels of Django applications are unique in a process. Without DATABASE_UR
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-SETTINGS = {"monolith": "monolith.settings"}
+SETTINGS = {"monolith": "monolith.settings", "catalog": "extracted.catalog.service.settings"}
 
 _run = ExitStack()
 
@@ -40,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _start_servers() -> None:
     state = Path(_run.enter_context(tempfile.TemporaryDirectory(prefix="marketplace-tests-")))
     os.environ["STATE_DIRECTORY"] = str(state)
+    os.environ["IDENTITY_JWKS_URL"] = _make_keys(state).as_uri()
     os.environ["BROKER_URL"] = "memory://"
     os.environ["MARKETPLACE_TESTS"] = str(os.getpid())
     if not os.environ.get("DATABASE_URL"):
@@ -47,6 +49,28 @@ def _start_servers() -> None:
         from strangler.run.postgres import embedded_postgres
 
         os.environ["DATABASE_URL"] = _run.enter_context(embedded_postgres(state / "postgres"))
+
+
+def _make_keys(state: Path) -> Path:
+    """A key that both homes trust: the monolith finds it as its own, a service among the published ones."""
+    from joserfc.jwk import ECKey, KeySet
+
+    key = ECKey.generate_key("P-256", auto_kid=True)
+    (state / "identity.jwk").write_text(json.dumps(key.as_dict(private=True)))
+    (state / "identity.jwk").chmod(0o600)
+    published = state / "jwks.json"
+    published.write_text(json.dumps(KeySet([key]).as_dict(private=False)))
+    os.environ["IDENTITY_KEY_FILE"] = str(state / "identity.jwk")
+    return published
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A service's process meets the suite of its own context, and nothing else."""
+    home = config.getoption("--home")
+    own = Path(__file__).parent / "contexts" / home
+    if home == "monolith" or own in (collection_path, *collection_path.parents):
+        return None
+    return collection_path not in own.parents
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

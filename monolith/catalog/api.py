@@ -60,6 +60,13 @@ class CatalogViewSet(viewsets.GenericViewSet[Any]):
     def caller(self) -> Caller:
         return caller_of(self.request)
 
+    def asked(self, name: str) -> str:
+        """A word of the query string; "" where it isn't said."""
+        value: str = self.request.query_params.get(name, "")
+        if "\0" in value:  # PostgreSQL holds no such text, and would fail
+            raise ValidationError({name: ["Null characters are not allowed."]})
+        return value
+
     def get_product(self, pk: int) -> Product:
         return selectors.get_product(self.caller, pk)
 
@@ -91,17 +98,16 @@ class ProductViewSet(CatalogViewSet):
         ]
     )
     def list(self, request: Request) -> Response:
-        asked = request.query_params
-        ordering = asked.get("ordering", "")
+        ordering = self.asked("ordering")
         if ordering not in selectors.ORDERINGS:
             known = ", ".join(name for name in selectors.ORDERINGS if name)
             raise ValidationError({"ordering": [f"Products are ordered by {known}."]})
         return self.pages(
             selectors.list_products(
                 self.caller,
-                category=asked.get("category", ""),
-                seller=asked.get("seller", ""),
-                text=asked.get("q", ""),
+                category=self.asked("category"),
+                seller=self.asked("seller"),
+                text=self.asked("q"),
                 ordering=ordering,
             )
         )

@@ -1,0 +1,150 @@
+"""The catalog over HTTP: asks the selectors, and knows nothing of tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ObjectDoesNotExist
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import viewsets
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.pagination import PageNumberPagination
+from rest_framework.permissions import IsAuthenticatedOrReadOnly
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import remove_query_param, replace_query_param
+
+from strangler.chassis.identity import Caller, caller_of
+
+from . import selectors
+from .models import Product
+from .serializers import (
+    CategoryDetailSerializer,
+    CategorySerializer,
+    ProductDetailSerializer,
+    ProductForStaffSerializer,
+    ProductSerializer,
+    ReviewSerializer,
+    SellerDetailSerializer,
+    SellerSerializer,
+)
+
+
+class Pages(PageNumberPagination):
+    """24 a page; links are relative, and so the same in every home."""
+
+    page_size = 24
+
+    def get_next_link(self) -> str | None:
+        return self._link(self.page.next_page_number()) if self.page.has_next() else None
+
+    def get_previous_link(self) -> str | None:
+        return self._link(self.page.previous_page_number()) if self.page.has_previous() else None
+
+    def _link(self, number: int) -> str:
+        here = self.request.get_full_path()
+        if number == 1:
+            return remove_query_param(here, self.page_query_param)
+        return replace_query_param(here, self.page_query_param, number)
+
+
+class CatalogViewSet(viewsets.GenericViewSet[Any]):
+    """What the views below share: the caller, pages, and what isn't there for this caller."""
+
+    permission_classes = [IsAuthenticatedOrReadOnly]
+    pagination_class = Pages
+
+    @property
+    def caller(self) -> Caller:
+        return caller_of(self.request)
+
+    def asked(self, name: str) -> str:
+        """A word of the query string; "" where it isn't said."""
+        value: str = self.request.query_params.get(name, "")
+        if "\0" in value:  # PostgreSQL holds no such text, and would fail
+            raise ValidationError({name: ["Null characters are not allowed."]})
+        return value
+
+    def get_product(self, pk: int) -> Product:
+        return selectors.get_product(self.caller, pk)
+
+    def pages(self, rows: Any) -> Response:
+        return self.get_paginated_response(self.get_serializer(self.paginate_queryset(rows), many=True).data)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, ObjectDoesNotExist):
+            exc = NotFound()
+        return super().handle_exception(exc)
+
+
+class ProductViewSet(CatalogViewSet):
+    """Products. Drafts and retired ones exist for their seller's staff, support and admins alone."""
+
+    queryset = Product.objects.none()
+    serializer_class = ProductSerializer
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("category", str, description="A category's slug; its children count too."),
+            OpenApiParameter("seller", str, description="A seller's slug."),
+            OpenApiParameter("q", str, description="Text in the name or the description, or a whole SKU."),
+            OpenApiParameter("ordering", str, enum=[name for name in selectors.ORDERINGS if name]),
+        ]
+    )
+    def list(self, request: Request) -> Response:
+        ordering = self.asked("ordering")
+        if ordering not in selectors.ORDERINGS:
+            known = ", ".join(name for name in selectors.ORDERINGS if name)
+            raise ValidationError({"ordering": [f"Products are ordered by {known}."]})
+        return self.pages(
+            selectors.list_products(
+                self.caller,
+                category=self.asked("category"),
+                seller=self.asked("seller"),
+                text=self.asked("q"),
+                ordering=ordering,
+            )
+        )
+
+    @extend_schema(responses=ProductForStaffSerializer)
+    def retrieve(self, request: Request, pk: int) -> Response:
+        product = self.get_product(pk)
+        if selectors.may_edit(self.caller, product.seller_id):
+            return Response(ProductForStaffSerializer(product).data)
+        return Response(ProductDetailSerializer(product).data)
+
+
+class ReviewViewSet(CatalogViewSet):
+    """Reviews of one product."""
+
+    serializer_class = ReviewSerializer
+
+    def list(self, request: Request, pk: int) -> Response:
+        return self.pages(selectors.list_reviews(self.get_product(pk)))
+
+
+class CategoryViewSet(CatalogViewSet):
+    """The tree of shelves."""
+
+    serializer_class = CategorySerializer
+    pagination_class = None
+
+    def list(self, request: Request) -> Response:
+        return Response(self.get_serializer(selectors.list_categories(), many=True).data)
+
+    @extend_schema(responses=CategoryDetailSerializer)
+    def retrieve(self, request: Request, slug: str) -> Response:
+        return Response(CategoryDetailSerializer(selectors.get_category(slug)).data)
+
+
+class SellerViewSet(CatalogViewSet):
+    """The shops."""
+
+    serializer_class = SellerSerializer
+
+    def list(self, request: Request) -> Response:
+        return self.pages(selectors.list_sellers())
+
+    @extend_schema(responses=SellerDetailSerializer)
+    def retrieve(self, request: Request, pk: int) -> Response:
+        return Response(SellerDetailSerializer(selectors.get_seller(pk)).data)
