@@ -74,7 +74,7 @@ def attach(root: Path, prepare: bool, detach: bool) -> None:
     found = session.find(config)
     if found and found.supervisor != ELSEWHERE:
         raise StranglerError(
-            "A system that `strangler run` started is up in this project. Nothing was changed; stop it first: "
+            "A system that `strangler run` started is up in this project. Nothing was changed; stop it: "
             "`strangler stop`."
         )
     if detach:
