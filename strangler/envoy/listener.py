@@ -56,9 +56,8 @@ def _http(config: Config, system: System, rds: Path) -> Resource:
                 "path_config_source": {"path": f"{rds / 'rds.json'}", "watched_directory": {"path": f"{rds}"}}
             },
         },
-        # Who asks: the peer of the connection, and nobody is trusted to say otherwise. The one "internal"
-        # address is nobody's; without it Envoy trusts every private one, and keeps the request ids that it
-        # brings.
+        # Who asks: the peer of the connection, and nobody is trusted to say otherwise. Envoy keeps
+        # the request ids of "internal" peers; its versions differ in which those are, so: nobody is.
         "use_remote_address": True,
         "internal_address_config": {"cidr_ranges": [{"address_prefix": "0.0.0.0", "prefix_len": 32}]},
         "early_header_mutation_extensions": [

@@ -182,8 +182,8 @@ def _stays(config: Config, capability: Capability, phase: Phase) -> list[_Answer
 def _split(config: Config, capability: Capability, phase: Phase) -> list[_Answer]:
     """Each user keeps the home that a hash gives; a tester's header chooses.
 
-    The service is listed first: Envoy takes the hash modulo 100 and counts from the first, so a greater share
-    keeps the users of the smaller one.
+    Envoy takes the hash modulo 100 and counts through the shares, service first. Both always add up to 100,
+    so a greater share keeps the users of the smaller one.
     """
     tester = config.gateway.tester_header
     cookie = config.gateway.session_cookie

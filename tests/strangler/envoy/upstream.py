@@ -1,8 +1,8 @@
 """A home to stand behind Envoy: `upstream.py PORT NAME` answers each request with what it was asked, as JSON.
 
 /slow/SECONDS waits first; a service answers with the status that the header x-status asks for.
-/api/identity/token/ gives a session "s-USER" the header "Bearer token-of-USER", a session "nobody-…" nothing, and
-refuses every other with 401. /_asked is the number of requests for each path so far.
+/api/identity/token/ gives a session "s-USER" the header "Bearer token-of-USER", a session "nobody-…"
+nothing, and refuses every other with 401. /_asked is the number of requests for each path so far.
 """
 
 from __future__ import annotations
