@@ -209,7 +209,9 @@ def _show_up(config: Config, running: System, console: Console) -> None:
 def to_try(config: Config) -> list[str]:
     """Three commands for whoever has just started it."""
     # Whoever came by `make run` has no `strangler` on the path.
-    program = "strangler" if shutil.which("strangler") else os.path.relpath(sys.argv[0])
+    program = "strangler"
+    if shutil.which(program) is None:
+        program = min(os.path.relpath(sys.argv[0]), os.path.abspath(sys.argv[0]), key=len)
     name = next(iter(config.capabilities), None)
     if name is None:
         return [f"{program} status", f"{program} ps", f"{program} doctor"]

@@ -162,7 +162,7 @@ def tmpfs() -> Finding:
     advice = (
         "Mount a tmpfs there; until then the gateway's captures are written to the disk, which is slower."
     )
-    return Finding("/dev/shm", "weak", "not writable", advice)
+    return Finding("/dev/shm", "weak", "not writable", advice)  # nosec B108 - only named
 
 
 def disk(root: Path) -> Finding:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 ANSWER_WITHIN = 2.0  # seconds
-STEADY = 0.5  # seconds that a program without a port must run to count as healthy
+STEADY = 2.0  # seconds that a program without a port must run to count as healthy; imports take their time
 
 Health = Callable[[], Awaitable[str]]  # says what is wrong; nothing when healthy
 
@@ -18,7 +18,7 @@ class Program:
     """What to run, after what, and how to ask it.
 
     `before` runs in this process ahead of the first start (a rendered configuration), then each command of
-    `prepare`; a restart repeats neither. `health` None: healthy once it has run for half a second.
+    `prepare`; a restart repeats neither. `health` None: healthy once it has run for two seconds.
     `patience` is how many seconds the first start may take to become healthy.
     """
 
