@@ -25,6 +25,8 @@ class ShopForm(forms.Form):
     q = forms.CharField(
         label="Search", required=False, max_length=80, widget=forms.TextInput({"type": "search"})
     )
+    category = forms.SlugField(required=False)
+    seller = forms.SlugField(required=False)
     ordering = forms.ChoiceField(
         label="Sort by", required=False, choices=[(key, label) for key, (label, _) in ORDERINGS.items()]
     )

@@ -30,20 +30,20 @@ REVIEWS_SHOWN = 20
 def shop(request: HttpRequest) -> HttpResponse:
     """Products by category, seller and words, a page at a time."""
     products = shared.visible_products(request.user).select_related("seller", "category__parent")
-    category = seller = None
-    if slug := request.GET.get("category"):
-        category = get_object_or_404(Category.objects.select_related("parent"), slug=slug)
-        products = products.filter(Q(category=category) | Q(category__parent=category))
-    if slug := request.GET.get("seller"):
-        seller = get_object_or_404(Seller, slug=slug)
-        products = products.filter(seller=seller)
     form = ShopForm(request.GET)
     form.is_valid()  # what isn't valid isn't used
-    if text := form.cleaned_data.get("q"):
+    asked, category, seller = form.cleaned_data, None, None
+    if slug := asked.get("category"):
+        category = get_object_or_404(Category.objects.select_related("parent"), slug=slug)
+        products = products.filter(Q(category=category) | Q(category__parent=category))
+    if slug := asked.get("seller"):
+        seller = get_object_or_404(Seller, slug=slug)
+        products = products.filter(seller=seller)
+    if text := asked.get("q"):
         products = products.filter(
             Q(name__icontains=text) | Q(description__icontains=text) | Q(sku__iexact=text)
         )
-    _, order = ORDERINGS[form.cleaned_data.get("ordering", "")]
+    _, order = ORDERINGS[asked.get("ordering", "")]
     context = {
         "form": form,
         "category": category,

@@ -11,37 +11,32 @@ import pytest
 @pytest.fixture
 def ask(db: None) -> Callable[[str], Any]:
     """A client for a role: anonymous, buyer, staff (of Rugs and Rotors), other_staff, support or admin."""
-    # Not at the top: pytest reads this file before Django is set up.
     from rest_framework.test import APIClient
 
-    from .factories import a_seller, a_user
-
-    def client_of(role: str) -> APIClient:
-        client = APIClient()
-        if role == "anonymous":
-            return client
-        if role == "staff":
-            user = a_user("staff", "seller_staff")
-            a_seller(staff=(user,))
-        elif role == "other_staff":
-            user = a_user("other_staff", "seller_staff")
-            a_seller("Rivals", staff=(user,))
-        else:
-            user = a_user(role, role)
-        client.force_login(user)
-        return client
-
-    return client_of
+    return lambda role: _sign_in(APIClient(), role)
 
 
 @pytest.fixture
-def visit(ask: Callable[[str], Any]) -> Callable[[str], Any]:
-    """A browser for a role: like `ask`, but it sends forms and not JSON."""
+def visit(db: None) -> Callable[[str], Any]:
+    """A browser for one of the same roles, with a session: it sends forms and not JSON."""
     from django.test import Client
 
-    def browser_of(role: str) -> Client:
-        browser = Client()
-        browser.cookies = ask(role).cookies
-        return browser
+    return lambda role: _sign_in(Client(), role)
 
-    return browser_of
+
+def _sign_in(client: Any, role: str) -> Any:
+    # Not at the top: pytest reads this file before Django is set up.
+    from .factories import a_seller, a_user
+
+    if role == "anonymous":
+        return client
+    if role == "staff":
+        user = a_user("staff", "seller_staff")
+        a_seller(staff=(user,))
+    elif role == "other_staff":
+        user = a_user("other_staff", "seller_staff")
+        a_seller("Rivals", staff=(user,))
+    else:
+        user = a_user(role, role)
+    client.force_login(user)
+    return client

@@ -89,6 +89,12 @@ def test_what_a_visitor_types_comes_back_harmless(visit):
     assert "<script" not in page.text
 
 
+@pytest.mark.parametrize("field", ["q", "category", "seller", "ordering", "page"])
+def test_a_character_that_the_database_cannot_hold_is_passed_over(visit, field):
+    a_product(name="Garish rug")
+    assert names(visit("anonymous").get("/shop/", {field: "rug\0"})) == ["Garish rug"]
+
+
 def test_more_products_cost_no_more_queries(visit):
     browser = visit("anonymous")
 

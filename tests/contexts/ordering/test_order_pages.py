@@ -76,6 +76,11 @@ def test_nobody_moves_an_order_that_is_not_theirs_to_move(visit, order, role, th
     assert order.status == "placed"
 
 
+@pytest.mark.parametrize("number", ["P-99999999", "P-1%00", "..", "%2e%2e"])
+def test_an_order_that_is_none_is_not_found(visit, number):
+    assert visit("support").get(f"/orders/{number}/").status_code == 404
+
+
 def test_more_lines_cost_no_more_queries(visit, order):
     browser = visit("buyer")
 
