@@ -25,7 +25,7 @@ from strangler.run.system import System
 WAYS = {
     "equal": "was equal",
     "filled": "filled",
-    "resumed": "went on where it was",
+    "resumed": "resumed",
     "levelled": "levelled",
 }
 
@@ -86,9 +86,10 @@ def _copy(source: str, target: str, capability: Capability, restart: bool, quiet
         console=Console(stderr=True),
         disable=quiet,
     ) as bar:
-        tasks = {name: bar.add_task(name, total=None, visible=False) for name in capability.tables}
+        tasks = {name: bar.add_task(name, start=False, visible=False) for name in capability.tables}
 
         def show(now: Progress) -> None:
+            bar.start_task(tasks[now.table])  # its own time counts, not that of the tables before it
             bar.update(tasks[now.table], completed=now.rows, total=now.total, visible=True)
 
         return backfill(source, target, capability.tables, progress=show, restart=restart)
@@ -98,16 +99,16 @@ class _Rate(ProgressColumn):
     """Rows a second."""
 
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
+        speed = task.speed or (task.completed / task.elapsed if task.elapsed else None)
         return Text(f"{speed:,.0f} rows/s" if speed else "", style="progress.data.speed")
 
 
 def _print(report: CopyReport | None, state: CopyState) -> None:
     outcomes = {table.name: table for table in report.tables} if report else {}
-    table = Table("table", "owner", "follower", "equal", *(["way", "written", "deleted"] if report else []))
-    for number in (1, 2, 5, 6):
-        if number < len(table.columns):
-            table.columns[number].justify = "right"
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in ("table", "owner", "follower", "equal", *(["", "written", "deleted"] if report else [])):
+        rows = heading in ("owner", "follower", "written", "deleted")
+        table.add_column(heading, no_wrap=True, justify="right" if rows else "left")
     for one in state.tables:
         cells = [one.name, *(f"{side.rows:,}" if side else "unread" for side in (one.owner, one.follower))]
         cells.append("[green]yes[/]" if one.equal else "[red]no[/]")

@@ -102,7 +102,7 @@ def as_table(window: Window) -> Group:
     """The counts for people: per home, per route, and what failed."""
     values = as_values(window)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for heading in ("answers", "failed", "p50 ms", "p95 ms", "p99 ms"):
         table.add_column(heading, justify="right")
 
