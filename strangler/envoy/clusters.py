@@ -67,7 +67,11 @@ def _cluster(home: str, url: str, eds: Path) -> Resource:
         folder = eds / home
         source = {"path": f"{folder / 'eds.json'}", "watched_directory": {"path": f"{folder}"}}
         return cluster | {"type": "EDS", "eds_cluster_config": {"eds_config": {"path_config_source": source}}}
-    return cluster | {"type": "STRICT_DNS", "load_assignment": _assignment(home, url)}
+    return cluster | {
+        "type": "STRICT_DNS",
+        "dns_lookup_family": "V4_PREFERRED",
+        "load_assignment": _assignment(home, url),
+    }
 
 
 def _watched(config: Config, home: Home) -> Resource:

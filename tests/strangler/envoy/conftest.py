@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
 
 
 @pytest.fixture
-def own_edge(tmp_path: pytest.TempPathFactory) -> Iterator[Edge]:
+def own_edge(tmp_path: Path) -> Iterator[Edge]:
     """For a test that kills or refuses something."""
     running = Edge(tmp_path)
     yield running

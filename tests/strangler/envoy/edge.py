@@ -101,10 +101,10 @@ class Load:
 class Edge:
     """Envoy and its two homes, each a process of its own. `publish("canary=10")` changes the phase."""
 
-    def __init__(self, root: Path, *, sample: float = 0.25, phase: str = "monolith") -> None:
+    def __init__(self, root: Path, *, sample: float = 0.25, host: str = "127.0.0.1") -> None:
         self.config = shop(root, sample=sample)
         self.ports = {"monolith": free_port(), "catalog": free_port()}
-        homes = {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
+        homes = {name: f"http://{host}:{port}" for name, port in self.ports.items()}
         edge, admin = free_port(), free_port()
         self.system = System(
             str(root), 0, f"http://127.0.0.1:{edge}", f"http://127.0.0.1:{admin}", homes, {}, {}
@@ -112,7 +112,7 @@ class Edge:
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         for name in homes:
             self.start_home(name)
-        gateway.prepare(self.config, self.system, at(phase))
+        gateway.prepare(self.config, self.system, at("monolith"))
         self.start_envoy()
 
     def start_home(self, name: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +77,14 @@ def test_the_monolith_does_not_fall_back(own_edge: Edge) -> None:
     own_edge.kill("monolith")
     assert own_edge.ask().status == 503
     assert own_edge.ask(PRODUCTS, method="POST").status == 503
+
+
+def test_homes_with_host_names_are_found_and_fall_back_alike(tmp_path: Path) -> None:
+    edge = Edge(tmp_path, host="localhost")
+    try:
+        edge.publish("switched")
+        assert edge.ask(headers={"cookie": "sessionid=s-anna"}).home == "catalog"
+        edge.kill("catalog")
+        assert edge.ask().home == "monolith"
+    finally:
+        edge.close()
