@@ -17,7 +17,7 @@ from strangler.control.store import Store
 from strangler.control.text import status as status_text
 from strangler.errors import StranglerError
 from strangler.run.system import System
-from tests.fakes.control_surroundings import LastingSurroundings
+from tests.fakes.control_surroundings import NO_EVIDENCE, LastingSurroundings
 
 PROJECT = Path(__file__).parents[3]
 FORWARD = ["0", "1", "2", "publish", "3", "finish"]  # copy, verify, publish, record
@@ -115,6 +115,16 @@ def test_a_gate_can_hold_the_rest_of_a_killed_apply(kill, sit_down) -> None:
         transition.advance_at(desk, "catalog.read", Phase("canary", 10))
     transition.take_back_at(desk, "catalog.read", SHADOW)
     _settled_at(desk, SHADOW)
+
+
+def test_no_gate_holds_the_bookkeeping_of_a_move_that_was_recorded(kill, sit_down) -> None:
+    """The evidence of the new phase has only begun to count."""
+    transition.advance_at(sit_down(), "catalog.read", SHADOW)
+    kill("apply", "canary=10", "finish")
+    desk = sit_down()
+    desk.surroundings.seen = NO_EVIDENCE
+    transition.advance_at(desk, "catalog.read", Phase("canary", 10))
+    _settled_at(desk, Phase("canary", 10))
 
 
 def _settled_at(desk: Desk, phase: Phase) -> None:
