@@ -31,11 +31,13 @@ def token_for(name: str) -> str:
 @dataclass
 class RugHome:
     """One home. `bug` seeds one of BUGS, or "late": each price is right from its second answer on, as after a
-    write. `quirk` may be "clock", a field that is never twice the same."""
+    write. `quirk` may be "clock", a field that is never twice the same. `pace` is the time for an answer, in
+    seconds."""
 
     name: str
     bug: str = ""
     quirk: str = ""
+    pace: float = 0.001
     asked: list[tuple[str, str, str]] = field(default_factory=list)  # target, Host, Authorization
     exchanged: int = 0
 
@@ -54,7 +56,7 @@ class RugHome:
 
     def answer(self, target: str, host: str, role: str) -> tuple[int, dict[str, object]]:
         """Status and body for a request."""
-        time.sleep(0.012 if self.bug == "slow" and target.startswith("/api/rugs/?") else 0.003)
+        time.sleep(self.pace * (3 if self.bug == "slow" and target.startswith("/api/rugs/?") else 1))
         path, query = urlsplit(target).path, parse_qs(urlsplit(target).query)
         if path == "/api/rugs/":
             page = int(query.get("page", ["1"])[0])

@@ -65,7 +65,7 @@ def test_a_tripled_latency_is_found_by_route(project: Make) -> None:
     captured(homes)
     seen = compared(homes)
     assert seen.different == 0
-    assert [one.route for one in seen.slower(1.0)] == [LIST]
+    assert [one.route for one in seen.slower(0.5)] == [LIST]
     assert len(seen.latencies["service"]) == len(seen.latencies["monolith"]) == len(everything())
 
 

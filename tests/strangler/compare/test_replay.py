@@ -60,14 +60,14 @@ def test_a_lost_permission_is_shown_with_who_saw_what(project: Make) -> None:
 def test_a_tripled_latency_is_found_by_route(project: Make) -> None:
     seen = replayed(project(bug="slow"))
     assert seen.different == 0
-    assert [one.route for one in seen.slower(1.0)] == [LIST]
+    assert [one.route for one in seen.slower(0.5)] == [LIST]
 
 
 def test_equal_homes_are_the_same(project: Make) -> None:
     homes = project()
     seen = replayed(homes)
     assert (seen.same, seen.comparable, seen.coverage) == (len(everything()), len(everything()), 1.0)
-    assert (seen.fields, seen.slower(1.0)) == ((), ())
+    assert (seen.fields, seen.slower(0.5)) == ((), ())
     assert seen.shapes == len(everything())
 
 
