@@ -103,7 +103,7 @@ def as_table(window: Window) -> Group:
     values = as_values(window)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("", no_wrap=True)
-    for heading in ("answers", "failed", "p50 ms", "p95 ms", "p99 ms"):
+    for heading in ("answers", "failed", "p50", "p95", "p99"):
         table.add_column(heading, justify="right")
 
     def add(name: str, figures: dict[str, float], failed: str) -> None:
@@ -115,7 +115,7 @@ def as_table(window: Window) -> Group:
     table.add_section()
     for route, figures in values["routes"].items():
         add(route, figures, f"{figures['failed']:,.0f}")
-    end = Text(f"{window.requests:,} requests in {window.seconds:.1f} s, ")
+    end = Text(f"{window.requests:,} requests in {window.seconds:.1f} s (latencies in ms), ")
     end.append(f"{window.failed:,} failed", "bold red" if window.failed else "green")
     lines = [
         Text(

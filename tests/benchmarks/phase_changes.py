@@ -49,7 +49,10 @@ def rows() -> list[Row]:
         counted = load.generator.total
     failed = counted.failed + sum(not answer.good for answer in probe.answers)
     requests = counted.requests + len(probe.answers)
-    note = "; ".join(f"{one.kind} {one.path} {one.status}" for one in counted.failures[:3])
+    note = "; ".join(
+        f"{one.kind} {one.status} at {one.path} from {one.home}: {one.said[:60]}"
+        for one in counted.failures[:2]
+    )
     what = f"failed of {requests:,} requests, over {changes} changes"
     found = [Row(what, failed, "requests", note=note or "goal: 0")]
     for what, values in (

@@ -351,7 +351,7 @@ def test_the_command_prints_counts_and_exits_with_0(rugs, project_directory):
     out, err = child.communicate(timeout=30)
     assert child.returncode == 0, err
     assert "50 requests in 1." in out
-    assert "0 failed" in out
+    assert "(latencies in ms), 0 failed" in out
     assert "home catalog" in out
     assert "GET /api/fine/" in out
 
