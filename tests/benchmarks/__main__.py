@@ -50,11 +50,12 @@ def main(names: list[str]) -> int:
 
 def _measured(name: str) -> tuple[str, str, list[Row]]:
     """Title, sentence and rows; what can't be measured is a row that says why, never a gap."""
+    title = name.replace("_", " ").capitalize()
     try:
         module = import_module(f"tests.benchmarks.{name}")
-        return module.TITLE, module.SENTENCE, module.rows()
+        sentence = getattr(module, "SENTENCE", module.__doc__)
+        return getattr(module, "TITLE", title), sentence, module.run()
     except (StranglerError, ImportError, OSError, subprocess.SubprocessError) as reason:
-        title = name.replace("_", " ").capitalize()
         return title, "This run has no figures here.", [Row(title, None, "", note=f"not measured: {reason}")]
 
 

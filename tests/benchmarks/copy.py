@@ -38,7 +38,7 @@ FROM generate_series(1, {ROWS}) AS n
 """
 
 
-def rows() -> list[Row]:
+def run() -> list[Row]:
     with _databases() as (owner, follower):
         _run(owner, TABLE, FILL, "ANALYZE product")
         _run(follower, TABLE)

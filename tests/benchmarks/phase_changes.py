@@ -35,7 +35,7 @@ class Effect:
     returned: float
 
 
-def rows() -> list[Row]:
+def run() -> list[Row]:
     effects: list[Effect] = []
     with stage() as on:
         on.route(MONOLITH)

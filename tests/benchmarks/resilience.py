@@ -23,7 +23,7 @@ KILLS = 3
 PATIENCE = 60.0  # seconds until what was killed must answer again
 
 
-def rows() -> list[Row]:
+def run() -> list[Row]:
     with stage() as on:
         on.route(SWITCHED)
         with traffic(on) as load, on.probe() as probe:
