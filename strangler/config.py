@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import datetime
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
 
+from strangler import toml
 from strangler.control.phases import Phase
 from strangler.errors import ConfigError, UsageError
+from strangler.toml import Table
 
 FILE_NAME = "strangler.toml"
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
@@ -48,7 +48,7 @@ class Route:
         return "".join(out)
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether a request belongs to this route; HEAD belongs to its GET. `path` may carry a query string."""
+        """Whether a request belongs to this route; HEAD belongs to its GET. A query string is passed over."""
         same = method == self.method or (method == "HEAD" and self.method == "GET")
         return same and re.fullmatch(self.regex, path.partition("?")[0]) is not None
 
@@ -77,7 +77,7 @@ class Home:
 
 @dataclass(frozen=True)
 class Process:
-    """Something that `strangler run` starts: argument vectors with {placeholders}, and a path to ask for health."""
+    """Something that `strangler run` starts: arguments with {placeholders}, and a path to ask for health."""
 
     name: str
     command: tuple[str, ...]
@@ -197,104 +197,6 @@ class Config:
             ) from None
 
 
-class _Table:
-    """A table of the file that knows where it stands, so that an error can point there."""
-
-    def __init__(self, values: Mapping[str, Any], where: tuple[str, ...], source: _Source) -> None:
-        self.values, self.where, self.source = values, where, source
-        self.seen: set[str] = set()
-
-    def get(self, key: str, kind: type | tuple[type, ...], default: Any = ...) -> Any:
-        self.seen.add(key)
-        if key not in self.values:
-            if default is ...:
-                self.fail(f"[{'.'.join(self.where)}] needs a value for {key!r}.")
-            return default
-        value = self.values[key]
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            wanted = " or ".join(_WORDS.get(one, one.__name__) for one in kinds)
-            self.fail(f"{key!r} must be {wanted}, not {value!r}.", key)
-        return value
-
-    def words(self, key: str, default: Any = ...) -> tuple[str, ...]:
-        value = self.get(key, list, default)
-        if not all(isinstance(one, str) for one in value):
-            self.fail(f"{key!r} must be a list of texts.", key)
-        return tuple(value)
-
-    def texts(self, key: str, default: Any = ...) -> dict[str, str]:
-        value = self.get(key, dict, default)
-        if not all(isinstance(one, str) for one in value.values()):
-            self.fail(f"{key!r} must be a table of texts.", key)
-        return dict(value)
-
-    def share(self, key: str, default: float) -> float:
-        value = float(self.get(key, (int, float), default))
-        if not 0 <= value <= 1:
-            self.fail(f"{key!r} is a share and must lie between 0 and 1, not {value}.", key)
-        return value
-
-    def table(self, key: str, default: Any = ...) -> _Table:
-        return _Table(self.get(key, dict, default), (*self.where, key), self.source)
-
-    def tables(self, key: str) -> Iterator[tuple[str, _Table]]:
-        parent = self.table(key, {})
-        for name in parent.values:
-            yield name, parent.table(name)
-
-    def array(self, key: str) -> Iterator[_Table]:
-        for index, values in enumerate(self.get(key, list, [])):
-            if not isinstance(values, dict):
-                self.fail(f"{key!r} must be an array of tables.", key)
-            yield _Table(values, (*self.where, key), self.source.from_nth(".".join((*self.where, key)), index))
-
-    def reference(self, key: str, known: Mapping[str, Any], noun: str, default: Any = ...) -> Any:
-        value = self.get(key, str, default)
-        if value is not None and value not in known:
-            self.fail(f"There is no {noun} {value!r}; declared are: {', '.join(known) or 'none'}.", key)
-        return value
-
-    def done(self) -> None:
-        """Refuse what nobody asked for: a misspelt key must not be read as its default."""
-        for key in self.values:
-            if key not in self.seen:
-                self.fail(f"Nothing reads {key!r} here; known are: {', '.join(sorted(self.seen))}.", key)
-
-    def fail(self, sentence: str, key: str | None = None) -> NoReturn:
-        raise self.source.error(sentence, self.where, key)
-
-
-_WORDS = {str: "a text", int: "a whole number", float: "a number", list: "a list", dict: "a table"}
-
-
-@dataclass(frozen=True)
-class _Source:
-    path: str
-    text: str
-    start: int = 0
-
-    def from_nth(self, array: str, index: int) -> _Source:
-        headers = [m.start() for m in re.finditer(rf"^\[\[{re.escape(array)}\]\]", self.text, re.M)]
-        return _Source(self.path, self.text, headers[index] if index < len(headers) else 0)
-
-    def error(self, sentence: str, where: tuple[str, ...], key: str | None) -> ConfigError:
-        """Point at the key, else at the table's header; tomllib keeps no positions, so the text is searched."""
-        start = self.start
-        for depth in range(len(where), 0, -1):
-            spelled = r"\s*\.\s*".join(rf"\"?{re.escape(part)}\"?" for part in where[:depth])
-            if found := re.compile(rf"^\s*\[+\s*{spelled}\s*\]+", re.M).search(self.text, self.start):
-                start = found.start() + len(found.group()) - len(found.group().lstrip())
-                break
-        if key and (found := re.compile(rf"(?:^|[{{,])[ \t]*(\"?{re.escape(key)}\"?)\s*=", re.M).search(self.text, start)):
-            start = found.start(1)
-        elif key and (found := re.compile(rf"^\s*\[+[^\]\n]*?(\"?{re.escape(key)}\"?)[^\]\n]*\]", re.M).search(self.text)):
-            start = found.start(1)
-        line = self.text.count("\n", 0, start) + 1
-        column = start - (self.text.rfind("\n", 0, start) + 1) + 1
-        return ConfigError(self.path, sentence, line, column)
-
-
 def load(root: Path) -> Config:
     """Read and check `root`/strangler.toml; ConfigError says where and why not."""
     path = root / FILE_NAME
@@ -311,24 +213,18 @@ def load(root: Path) -> Config:
 
 def parse(text: str, root: Path) -> Config:
     """Check a file's text; `root` is where relative things in it belong."""
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
-        line, column = (int(found[1]), int(found[2])) if found else (text.count("\n") + 1, 1)
-        sentence = re.sub(r"\s*\(at .*\)$", "", str(error))
-        raise ConfigError(FILE_NAME, f"This is no valid TOML: {sentence}. Nothing was changed.", line, column) from None
-
-    source = _Source(FILE_NAME, text)
-    top = _Table(values, (), source)
+    top = toml.parse(FILE_NAME, text)
     databases = {name: _database(name, table) for name, table in top.tables("databases")}
     for name, table in top.tables("databases"):
         table.reference("beside", databases, "database", None)
+        _no_circle(table, "beside", name, lambda one: filter(None, [databases[one].beside]))
     processes = {name: _process(name, table) for name, table in top.tables("processes")}
-    for name, table in top.tables("processes"):
+    for _, table in top.tables("processes"):
         for need in table.words("needs", []):
             if need not in processes:
                 table.fail(f"There is no process {need!r}; declared are: {', '.join(processes)}.", "needs")
+    for name, table in top.tables("processes"):
+        _no_circle(table, "needs", name, lambda one: processes[one].needs)
     homes = {name: _home(name, table, processes, databases) for name, table in top.tables("homes")}
     gateway = _gateway(top.table("gateway"), homes)
     config = Config(
@@ -346,19 +242,31 @@ def parse(text: str, root: Path) -> Config:
     return config
 
 
-def _name(table: _Table) -> str:
+def _no_circle(table: Table, key: str, name: str, next_ones: Callable[[str], Iterable[str]]) -> None:
+    """Refuse a name that leads back to itself."""
+    seen: set[str] = set()
+    ahead = list(next_ones(name))
+    while ahead:
+        if (one := ahead.pop()) == name:
+            table.fail(f"{name!r} leads back to itself by {key!r}.", key)
+        if one not in seen:
+            seen.add(one)
+            ahead += next_ones(one)
+
+
+def _name(table: Table) -> str:
     name: str = table.get("name", str)
     table.done()
     return name
 
 
-def _database(name: str, table: _Table) -> Database:
+def _database(name: str, table: Table) -> Database:
     database = Database(name, table.get("env", str), table.get("beside", str, None))
     table.done()
     return database
 
 
-def _process(name: str, table: _Table) -> Process:
+def _process(name: str, table: Table) -> Process:
     prepare = table.get("prepare", list, [])
     if not all(isinstance(one, list) and all(isinstance(word, str) for word in one) for one in prepare):
         table.fail("'prepare' must be a list of commands, each a list of texts.", "prepare")
@@ -374,7 +282,9 @@ def _process(name: str, table: _Table) -> Process:
     return process
 
 
-def _home(name: str, table: _Table, processes: Mapping[str, Process], databases: Mapping[str, Database]) -> Home:
+def _home(
+    name: str, table: Table, processes: Mapping[str, Process], databases: Mapping[str, Database]
+) -> Home:
     home = Home(
         name=name,
         process=table.reference("process", processes, "process", None),
@@ -387,7 +297,7 @@ def _home(name: str, table: _Table, processes: Mapping[str, Process], databases:
     return home
 
 
-def _gateway(table: _Table, homes: Mapping[str, Home]) -> Gateway:
+def _gateway(table: Table, homes: Mapping[str, Home]) -> Gateway:
     gateway = Gateway(
         port=table.get("port", int, 8000),
         default=table.reference("default", homes, "home"),
@@ -401,7 +311,7 @@ def _gateway(table: _Table, homes: Mapping[str, Home]) -> Gateway:
     return gateway
 
 
-def _capability(name: str, table: _Table, homes: Mapping[str, Home], gateway: Gateway) -> Capability:
+def _capability(name: str, table: Table, homes: Mapping[str, Home], gateway: Gateway) -> Capability:
     kind = table.get("kind", str)
     if kind not in ("read", "write"):
         table.fail(f"'kind' is 'read' or 'write', not {kind!r}.", "kind")
@@ -433,24 +343,26 @@ def _capability(name: str, table: _Table, homes: Mapping[str, Home], gateway: Ga
     return capability
 
 
-def _phase(table: _Table) -> Phase:
+def _phase(table: Table) -> Phase:
     try:
         return Phase.parse(table.get("phase", str, "monolith"))
     except UsageError as error:
         table.fail(str(error), "phase")
 
 
-def _route(word: str, table: _Table) -> Route:
+def _route(word: str, table: Table) -> Route:
     method, _, path = word.partition(" ")
     if method not in METHODS or not path.startswith("/"):
         table.fail(f"A route reads 'GET /path/<int:pk>/', not {word!r}.", "routes")
     for converter in re.findall(r"<(\w+):\w+>", path):
         if converter not in CONVERTERS:
-            table.fail(f"{word!r} uses the converter {converter!r}; known are: {', '.join(CONVERTERS)}.", "routes")
+            table.fail(
+                f"{word!r} uses the converter {converter!r}; known are: {', '.join(CONVERTERS)}.", "routes"
+            )
     return Route(method, path)
 
 
-def _compare(table: _Table) -> Compare:
+def _compare(table: Table) -> Compare:
     compare = Compare(
         sample=table.share("sample", 0.1),
         control=table.share("control", 0.1),
@@ -464,14 +376,14 @@ def _compare(table: _Table) -> Compare:
     return compare
 
 
-def _ignore(table: _Table) -> Ignore:
+def _ignore(table: Table) -> Ignore:
     until = table.get("until", datetime.date)
     ignore = Ignore(table.get("route", str), table.get("path", str), table.get("reason", str), until)
     table.done()
     return ignore
 
 
-def _load(table: _Table) -> Load:
+def _load(table: Table) -> Load:
     login = table.table("login", {})
     load = Load(
         rate=float(table.get("rate", (int, float), 50)),
@@ -487,7 +399,7 @@ def _load(table: _Table) -> Load:
     return load
 
 
-def _load_request(table: _Table) -> LoadRequest:
+def _load_request(table: Table) -> LoadRequest:
     request = LoadRequest(table.get("path", str), table.get("weight", int, 1))
     table.done()
     return request
