@@ -43,7 +43,7 @@ def run() -> list[Row]:
             time.sleep(1)
             changes, end = 0, time.monotonic() + LIMIT
             while changes < CHANGES and time.monotonic() < end:
-                effects += _change(on, probe, CYCLE[changes % len(CYCLE)])
+                effects += _change(on, probe, CYCLE[changes % len(CYCLE) - 1], CYCLE[changes % len(CYCLE)])
                 changes += 1
             load.check()
         counted = load.generator.total
@@ -67,21 +67,22 @@ def run() -> list[Row]:
     return found
 
 
-def _change(on: Stage, probe: Probe, phase: Phase) -> list[Effect]:
+def _change(on: Stage, probe: Probe, before: Phase, phase: Phase) -> list[Effect]:
     """Route by the next phase; its effect, if it moves a tester from one home to the other."""
-    right = on.capability.owner if phase in (MONOLITH, SHADOW) else on.capability.home
-    before = probe.answers[-1].home
+    wrong, right = (
+        on.capability.owner if one in (MONOLITH, SHADOW) else on.capability.home for one in (before, phase)
+    )
     start = time.perf_counter()
     on.route(phase)
     returned = time.perf_counter()
     while not any(answer.home == right for answer in probe.since(start)):
         if time.perf_counter() - start > PATIENCE:
-            raise StranglerError(f"{phase} had no effect in {PATIENCE:g} s: {before} goes on answering.")
+            raise StranglerError(f"{phase} had no effect in {PATIENCE:g} s: {wrong} goes on answering.")
         time.sleep(0.002)
     time.sleep(QUIET)
-    if before == right:
+    if wrong == right:
         return []
     answers = probe.since(start)
     first = min(answer.came for answer in answers if answer.home == right)
-    last = max((answer.came for answer in answers if answer.home == before), default=start)
+    last = max((answer.came for answer in answers if answer.home == wrong), default=start)
     return [Effect(*((moment - start) * 1000 for moment in (first, last, returned)))]
