@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 import rich_click as click
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from strangler import config as configuration
@@ -151,9 +151,7 @@ def _run_here(config: Config, console: Console, port: int | None, leave: bool, n
                 if leave:
                     return 0 if passed else 1
             is_up = True
-            _show_up(config, running, console)
-            console.print("Ctrl-C stops everything.")
-            return _stay(config, console)
+            return _stay(config, running, console)
         except KeyboardInterrupt:
             console.print("\nStopping in order…")
             return 0 if is_up else INTERRUPTED
@@ -164,10 +162,13 @@ def _tour(config: Config, running: System, console: Console) -> bool:
     return bool(tour(config, running, console).ok)
 
 
-def _stay(config: Config, console: Console) -> int:
+def _stay(config: Config, running: System, console: Console) -> int:
     """Keep the table on a terminal, or say what changes, until the supervisor is gone."""
-    seen = _board(config)
-    with _watching(console, from_now=seen) as watch:
+    seen, try_these = _board(config), to_try(config)
+    if not console.is_terminal:
+        _show_up(config, running, console)
+    console.print("Everything is up. Ctrl-C stops it.")
+    with _watching(console, lambda now: table.up(now, running, try_these), seen) as watch:
         while seen and seen.is_up:
             watch(seen)
             time.sleep(POLL)
@@ -180,11 +181,13 @@ def _stay(config: Config, console: Console) -> int:
 
 
 @contextlib.contextmanager
-def _watching(console: Console, from_now: Board | None = None) -> Iterator[session.Watch]:
-    """A live table on a terminal, a line for each change elsewhere."""
+def _watching(
+    console: Console, render: Callable[[Board], RenderableType] = table.live, from_now: Board | None = None
+) -> Iterator[session.Watch]:
+    """What `render` makes of the board on a terminal; elsewhere a line for each change after `from_now`."""
     if console.is_terminal:
-        with Live(console=console, refresh_per_second=8, transient=from_now is None) as screen:
-            yield lambda seen: screen.update(table.live(seen))
+        with Live(console=console, refresh_per_second=4, transient=from_now is None) as screen:
+            yield lambda seen: screen.update(render(seen))
         return
     lines: list[str] = []
     watch = session.progress(lines.append)

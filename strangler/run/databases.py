@@ -16,8 +16,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from strangler.config import FILE_NAME, Config, Database
-from strangler.errors import StranglerError, UsageError
+from strangler.config import Config, Database
+from strangler.errors import StranglerError
 
 PASSWORDS = "passwords.json"  # nosec B105 - a file's name
 CONNECT_WITHIN = 10  # seconds
@@ -126,13 +126,10 @@ def _root(config: Config, database: Database, environment: Mapping[str, str]) ->
 
 
 def _chain(config: Config, database: Database) -> list[Database]:
-    """The database, the one that it stands beside, and so on; UsageError where that makes a circle."""
+    """The database, the one that it stands beside, and so on."""
     chain = [database]
     while chain[-1].beside:
         chain.append(config.databases[chain[-1].beside])
-        if chain[-1] in chain[:-1]:
-            circle = ", which stands beside ".join(one.name for one in chain[1:])
-            raise UsageError(f"{FILE_NAME}: {database.name} stands beside {circle}. Nothing was started.")
     return chain
 
 

@@ -138,7 +138,7 @@ def _program(config: Config, process: Process, port: int | None, known: Mapping[
         command=tuple(placeholders.fill_all(process.command, known)),
         environment=placeholders.own_environment(process.env, known),
         directory=str(config.root),
-        needs=frozenset(process.needs),
+        needs=frozenset({POSTGRES, *process.needs}),  # where there is one
         prepare=tuple(tuple(placeholders.fill_all(one, known)) for one in process.prepare),
         health=health,
         port=port,

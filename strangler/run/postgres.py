@@ -216,8 +216,10 @@ def _place(wanted: Path) -> Path:
     else:
         name = hashlib.sha256(str(wanted).encode()).hexdigest()[:12]
         directory = Path("/var/tmp") / f"strangler-{name}"  # nosec B108 - owner checked below
-        if not wanted.exists():
-            wanted.unlink(missing_ok=True)
+        if not wanted.is_symlink():
+            # Whoever had this path before us is gone, and its cluster isn't ours to go on with.
+            if directory.exists() and not directory.is_symlink():
+                shutil.rmtree(directory)
             wanted.symlink_to(directory)
     directory.mkdir(mode=0o700, exist_ok=True)
     status = directory.lstat()

@@ -19,11 +19,11 @@ import time
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from strangler.errors import StranglerError, UsageError
+from strangler.errors import StranglerError
 from strangler.run import sweep
 from strangler.run.board import Board, Row
 from strangler.run.postgres import last_lines
@@ -77,7 +77,6 @@ class Supervisor:
         StartFailed says which one isn't, with the last lines of its log. The others are left as they are.
         """
         programs = list(programs)
-        start_order([*self._programs.values(), *programs])
         for program in programs:
             self._programs[program.name] = program
             self._ready[program.name] = asyncio.Event()
@@ -103,8 +102,11 @@ class Supervisor:
         self._stopping = True
         if not self.failed.done():
             self.failed.cancel()
+        stops: dict[str, asyncio.Task[None]] = {}
         for name in reversed(start_order(self._programs.values())):
-            await self._stop_one(self._programs[name])
+            first = [stops[other] for other in stops if name in self._programs[other].needs]
+            stops[name] = asyncio.create_task(self._stop_after(first, self._programs[name]))
+        await asyncio.gather(*stops.values())
         self._guard.cancel()
         await asyncio.to_thread(sweep.sweep, self.board.run, dict(self.board.groups))
         if self._lifeline >= 0:
@@ -209,7 +211,9 @@ class Supervisor:
         self._show(program, pid=None)
         return code
 
-    async def _stop_one(self, program: Program) -> None:
+    async def _stop_after(self, others: list[asyncio.Task[None]], program: Program) -> None:
+        if others:
+            await asyncio.wait(others)
         task = self._tasks[program.name]
         if child := self._children.get(program.name):
             self._show(program, state="stopping")
@@ -271,13 +275,9 @@ class Supervisor:
 
 
 def start_order(programs: Iterable[Program]) -> list[str]:
-    """The programs' names, each after all that it needs; UsageError where the needs make a circle."""
+    """The programs' names, each after all that it needs."""
     needs = {program.name: program.needs for program in programs}
-    try:
-        return [name for name in TopologicalSorter(needs).static_order() if name in needs]
-    except CycleError as error:
-        circle = " needs ".join(reversed(error.args[1]))
-        raise UsageError(f"No order of start exists: {circle}. Nothing was started.") from None
+    return [name for name in TopologicalSorter(needs).static_order() if name in needs]
 
 
 def ends_with_parent() -> list[str]:

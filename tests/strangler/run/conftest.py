@@ -24,7 +24,7 @@ from strangler.run.system import STATE_DIRECTORY, System
 HERE = Path(__file__).parent
 SMALL = (str(HERE / "small_system.py"),)
 SERVER = str(HERE / "server.py")
-PATIENCE = 15.0  # seconds for anything that is awaited here
+PATIENCE = 30.0  # seconds for anything that is awaited here
 
 HEAD = """
 [project]

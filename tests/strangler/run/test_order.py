@@ -1,8 +1,7 @@
 """Programs start when what they need is healthy, and stop in reverse."""
 
+import time
 from collections.abc import Callable
-
-import pytest
 
 from strangler.run import session
 
@@ -48,10 +47,13 @@ def test_preparation_runs_once_before_the_first_start(make_project: Callable[...
     assert project.order == ["prepared", "start first", "stop first"]
 
 
-def test_needs_in_a_circle_are_refused(make_project: Callable[..., Project]) -> None:
-    project = make_project(serving("first", needs='"second"'), serving("second", needs='"first"'))
-    with pytest.raises(session.StartRefused, match=r"No order of start exists: .* needs ") as refusal:
-        project.start()
+def test_programs_that_do_not_need_each_other_stop_side_by_side(make_project: Callable[..., Project]) -> None:
+    slow = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(2), sys.exit()))"
+    slow = f'command = ["{{python}}", "-c", "{slow}; [time.sleep(1) for _ in range(99)]"]\n'
+    project = make_project(*(f"[processes.{name}]\n{slow}" for name in ("first", "second", "third")))
+    project.start()
 
-    assert refusal.value.exit_code == 2
-    assert not (project.root / "order").exists()
+    began = time.monotonic()
+    session.stop(project.root)
+
+    assert 2 <= time.monotonic() - began < 5.5

@@ -12,7 +12,6 @@ import psycopg
 import pytest
 
 from strangler import config as configuration
-from strangler.errors import UsageError
 from strangler.run import databases, postgres, session, sweep
 
 from .conftest import HEAD, PATIENCE, SMALL, Project, until
@@ -178,12 +177,17 @@ def test_cluster_of_another_version_is_left_alone(tmp_path: Path, monkeypatch: p
     shutil.rmtree(cluster.directory)
 
 
-def test_databases_beside_each_other_are_refused(tmp_path: Path) -> None:
-    circle = '[databases.a]\nenv = "A"\nbeside = "b"\n[databases.b]\nenv = "B"\nbeside = "a"\n'
-    config = configuration.parse(HEAD.replace("process", "url") + circle, tmp_path)
+def test_cluster_of_a_project_that_is_gone_is_not_gone_on_with(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)  # out of the server user's reach, so root has it in /var/tmp
+    wanted = tmp_path / "cluster"
+    password = postgres.prepare(wanted, durable=True).password
+    shutil.rmtree(wanted) if wanted.is_dir() and not wanted.is_symlink() else wanted.unlink()
 
-    with pytest.raises(UsageError, match="a stands beside b, which stands beside a"):
-        databases.needs_embedded(config, {})
+    again = postgres.prepare(wanted, durable=True)
+
+    assert again.password != password
+    assert postgres.prepare(wanted, durable=True).password == again.password
+    shutil.rmtree(again.directory)
 
 
 def test_sweep_finds_servers_that_run_as_somebody_else(make_project: Callable[..., Project]) -> None:
