@@ -156,8 +156,6 @@ else:
         "data_folder_out": str(_broker),
         "control_folder": str(_broker / "control"),
     }
-# Order confirmations carry a model instance; see docs/steps/00-monolith.
-CELERY_ACCEPT_CONTENT = ["json", "pickle"]
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "marketplace"
 CELERY_BEAT_SCHEDULE = {

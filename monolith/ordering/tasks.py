@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from celery import shared_task
+from django.core import serializers
 from django.core.mail import send_mail
+from kombu.utils.json import register_type
 
 from .. import shared
 from .models import Order
 
+# An order travels whole, as it was when the task was sent.
+register_type(
+    Order,
+    "order",
+    lambda order: serializers.serialize("json", [order]),
+    lambda text: next(serializers.deserialize("json", text)).object,
+)
 
-@shared_task(name="ordering.confirm_order", serializer="pickle")
+
+@shared_task(name="ordering.confirm_order")
 def confirm_order(order: Order) -> None:
     """Mail the buyer what they have ordered."""
     lines = "\n".join(

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from strangler.chassis.identity import Caller, sign, verify
 from strangler.chassis.keyfile import read_or_make
-from tests.contexts.factories import a_seller, a_user
+from tests.contexts.factories import a_product, a_seller, a_user
 
 URL = "/api/identity/token/"
 
@@ -103,3 +103,17 @@ def test_tokens_are_issued_for_subjects_on_stdin(db, published, monkeypatch, cap
     assert verify(token, published) == Caller(str(user.pk), "buyer")
     assert (nobody, missing, end) == ("", "", "")
     assert "'999999'" in printed.err
+
+
+@pytest.mark.parametrize("role", ["buyer", "seller_staff", "support", "admin"])
+def test_a_session_and_its_token_are_the_same_caller(db, role):
+    user = a_user("ada", role)
+    seller = a_seller(staff=(user,))
+    for status in ("active", "draft", "retired"):
+        a_product(status.upper(), status=status, seller=seller)
+    session, bearer = APIClient(), APIClient()
+    session.force_login(user)
+    bearer.credentials(HTTP_AUTHORIZATION=session.get(URL)["Authorization"])
+    for url in ("/api/catalog/products/", "/api/identity/me/", "/api/ordering/orders/"):
+        assert session.get(url).content == bearer.get(url).content
+    assert session.get("/api/catalog/products/").json()["count"] == (1 if role == "buyer" else 3)

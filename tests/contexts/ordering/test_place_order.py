@@ -1,6 +1,9 @@
 """POST /api/ordering/orders/"""
 
+from decimal import Decimal
+
 import pytest
+from kombu.utils.json import dumps, loads
 
 from monolith.celery import app
 from monolith.inventory.models import Reservation
@@ -100,3 +103,14 @@ def test_the_buyer_is_mailed_what_they_have_ordered(buy, mailoutbox):
     assert mail.subject == f"Your order {number}"
     assert "2 x Garish Rug: 25.00 EUR" in mail.body
     assert mail.to == ["buyer@marketplace.example"]
+
+
+def test_an_order_travels_to_the_worker_whole_and_as_old_as_its_message(buy):
+    product = a_product(price="12.50")
+    stock_of(product, 5)
+    buy(1, product)
+    order = Order.objects.get()
+    arrived = loads(dumps({"args": [order]}))["args"][0]
+    Order.objects.update(status="cancelled")
+    assert (arrived, arrived.number, arrived.total) == (order, order.number, Decimal("12.50"))
+    assert arrived.status == "placed"
