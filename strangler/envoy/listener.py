@@ -27,7 +27,8 @@ from strangler.envoy.names import (
 from strangler.run.system import System
 
 CAPTURED_BODY_BYTES = 1 << 20  # what is longer is cut, and marked so
-EXCHANGE_SECONDS = 2
+# As long as a read may take: a monolith that is slow to say who asks is slow, and no reason to fail.
+EXCHANGE_SECONDS = 15
 
 # What a client may not say of itself: the kit's and Envoy's own headers, and those in which a proxy tells
 # Django who asked and how. The gateway is the edge: it writes the latter anew.
