@@ -94,6 +94,7 @@ def test_killed_owner_takes_the_server_with_it(tmp_path: Path) -> None:
     owner.stdout.close()
 
     until(lambda: not postgres.answers(url))
+    shutil.rmtree((tmp_path / "it").resolve())  # nobody was left to do it
 
 
 def test_database_and_role_are_made_beside_another(server: str, tmp_path: Path) -> None:
