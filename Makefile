@@ -50,7 +50,7 @@ suites:
 
 check: install ## Lint, types, import contracts, security, the Compose file.
 	@failed=; \
-	try() { echo "== $$*"; "$$@" || failed="$$failed [$$1]"; }; \
+	try() { echo "== $$*"; "$$@" || failed="$$failed [$$(basename $$1) $$2]"; }; \
 	try $(BIN)/ruff check .; \
 	try $(BIN)/ruff format --check .; \
 	try $(BIN)/mypy strangler; \

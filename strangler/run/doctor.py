@@ -23,6 +23,7 @@ from strangler.run import databases, ports, postgres
 PYTHON = (3, 11)
 DISK_NEEDED, MEMORY_NEEDED = 2.0, 1.5  # GiB
 ANSWER_WITHIN = 5.0  # seconds
+TMPFS = "/dev/shm"  # nosec B108 - only asked for
 
 
 @dataclass(frozen=True)
@@ -157,12 +158,12 @@ def setpriv() -> Finding:
 
 
 def tmpfs() -> Finding:
-    if os.access("/dev/shm", os.W_OK):  # nosec B108 - only asked for
-        return Finding("/dev/shm", "good", "captured requests stay in memory")
+    if os.access(TMPFS, os.W_OK):
+        return Finding(TMPFS, "good", "captured requests stay in memory")
     advice = (
         "Mount a tmpfs there; until then the gateway's captures are written to the disk, which is slower."
     )
-    return Finding("/dev/shm", "weak", "not writable", advice)  # nosec B108 - only named
+    return Finding(TMPFS, "weak", "not writable", advice)
 
 
 def disk(root: Path) -> Finding:
