@@ -40,6 +40,9 @@ from strangler.compare.observation import (
 from strangler.compare.shape import fingerprint
 from strangler.compare.tally import Tally
 from strangler.config import Config
+from strangler.control.phases import MONOLITH
+from strangler.control.store import Store as Phases
+from strangler.control.store import connect as connect_phases
 from strangler.errors import StranglerError
 from strangler.run import system as running
 from strangler.run.system import System
@@ -59,12 +62,16 @@ class Comparator:
     def __init__(self, config: Config, system: System) -> None:
         self.config, self.system = config, system
         self.directory = CaptureDirectory(system.capture_directory)
-        self.queue: asyncio.Queue[Captured] = asyncio.Queue(max(1, config.compare.queue))
+        self.queue: asyncio.Queue[tuple[Captured, bool]] = asyncio.Queue(max(1, config.compare.queue))
         self.tallies = {name: Tally(one) for name, one in config.capabilities.items()}
         self.recordings = {
             name: recording.Recording(recording.path_of(config.root, name), config.compare.record)
             for name in config.capabilities
         }
+        # What has left the monolith. Before, the other home may hold no rows: requests are recorded, and not
+        # compared.
+        self.compared: frozenset[str] = frozenset()
+        self._phases: Phases | None = None
         self._pairs_from, self._pairs, self._turn = time.monotonic(), 0, 0
         self._kept: store.Store | None = None
         self._complained = False
@@ -77,6 +84,7 @@ class Comparator:
             self._exchange = gateway.exchange and Exchange(
                 session, self.system.homes[owner] + gateway.exchange, owner, gateway.session_cookie
             )
+            await self._store(forget=False)  # learns what is compared before the first request is taken
             workers = [asyncio.create_task(self._work()) for _ in range(CONCURRENCY)]
             done = asyncio.Event()
             storing = asyncio.create_task(self._store_until(done))
@@ -90,43 +98,48 @@ class Comparator:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
                 while not self.queue.empty():
-                    left = self.queue.get_nowait()
-                    self.tallies[left.capability].dropped[int(left.at)] += 1
+                    left, compared = self.queue.get_nowait()
+                    if compared:
+                        self.tallies[left.capability].dropped[int(left.at)] += 1
                 done.set()
                 await storing
-                if self._kept is not None:
-                    self._kept.close()
+                for connection in (self._kept, self._phases):
+                    if connection is not None:
+                        connection.close()
 
     def _take_in(self) -> None:
         for captured in self.directory.take(self.queue.maxsize - self.queue.qsize()):
             if captured.capability in self.tallies:
-                self.tallies[captured.capability].captured[int(captured.at)] += 1
-                self.queue.put_nowait(captured)
+                if compared := captured.capability in self.compared:
+                    self.tallies[captured.capability].captured[int(captured.at)] += 1
+                self.queue.put_nowait((captured, compared))
         for name, count in self.directory.take_swept().items():
-            if name in self.tallies:
+            if name in self.compared:
                 now = int(time.time())
                 self.tallies[name].captured[now] += count
                 self.tallies[name].dropped[now] += count
 
     async def _work(self) -> None:
         while True:
-            captured = await self.queue.get()
+            captured, compared = await self.queue.get()
             try:
-                observation = await self._observe(captured)
-                self.tallies[captured.capability].add(observation)
+                if observation := await self._observe(captured, compared):
+                    self.tallies[captured.capability].add(observation)
             except Exception as error:
                 # Coverage falls by this request, which holds the gate; the log says why.
                 _say(f"{captured!r} couldn't be compared: {error!r}")
             finally:
                 self.queue.task_done()
 
-    async def _observe(self, captured: Captured) -> Observation:
+    async def _observe(self, captured: Captured, compared: bool) -> Observation | None:
+        """Record the request; what came of comparing it, or None where it isn't to be compared."""
         capability, answer = self.config.capabilities[captured.capability], captured.answer
         route = capability.route_of(captured.method, captured.target)
         try:
             token = await self._token(captured)
         except CouldNotAsk as error:
-            return _not_comparable(captured, str(route), ANONYMOUS, could_not_ask(error.home))
+            reason = could_not_ask(error.home)
+            return _not_comparable(captured, str(route), ANONYMOUS, reason) if compared else None
         caller = caller_of(token or "", self.config.compare.kind_claim)
         for hinders, reason in (
             (route is None or answer.home not in (capability.owner, capability.home), NOBODY),
@@ -135,12 +148,14 @@ class Comparator:
             (captured.undecoded, UNDECODED),
         ):
             if hinders:
-                return _not_comparable(captured, str(route), caller, reason)
+                return _not_comparable(captured, str(route), caller, reason) if compared else None
         assert route is not None
 
         request = _request(captured, caller)
         shape = fingerprint(str(route), request)
         self.recordings[capability.name].add(recording.record_of(shape, request, answer.status, answer.body))
+        if not compared:
+            return None
         again = random.random() < self.config.compare.control
         timed = again or self._too_few_pairs()
         self._turn += 1
@@ -199,6 +214,7 @@ class Comparator:
         # The workers go on adding, so the thread that writes gets the sums to itself.
         self.tallies |= {tally.capability.name: Tally(tally.capability) for tally in full}
         try:
+            await asyncio.to_thread(self._look_at_phases)
             if full or forget:
                 await asyncio.to_thread(self._write, full, forget)
             self._complained = False
@@ -209,6 +225,18 @@ class Comparator:
                 _say(f"{error} What was compared is kept in memory and stored when the database is back.")
             self._complained = True
         return not self._complained
+
+    def _look_at_phases(self) -> None:
+        """Learn which capabilities are compared; a control database that is away changes nothing."""
+        if self._phases is None:
+            self._phases = connect_phases(self.system)
+        try:
+            phases = self._phases.phases()
+        except StranglerError:
+            self._phases.close()
+            self._phases = None
+            raise
+        self.compared = frozenset(name for name in self.tallies if phases.get(name, MONOLITH) != MONOLITH)
 
     def _write(self, tallies: list[Tally], forget: bool) -> None:
         if self._kept is None:

@@ -18,6 +18,8 @@ from strangler.compare import look, recording
 from strangler.compare.observation import ANONYMOUS, Caller, Request
 from strangler.compare.shape import fingerprint
 from strangler.config import Config
+from strangler.control.phases import SHADOW, Phase
+from strangler.control.store import connect
 from strangler.run.postgres import embedded_postgres
 from strangler.run.system import System
 from tests.strangler.compare.homes import RugHome, token_for
@@ -97,6 +99,12 @@ class Project:
             databases={"control": self.database},
             modes={},
         )
+
+    def move(self, phase: Phase) -> None:
+        """Record a phase, as the control plane does."""
+        with connect(self.system) as store:
+            standing = store.standing("rugs.read")
+            store.record("rugs.read", phase, standing.revision + 1, "the test")
 
     def record(self, requests: list[tuple[str, Caller]]) -> list[recording.Recorded]:
         """A recording of GET requests, as the comparator would make it."""
@@ -185,7 +193,7 @@ def control_database(server: str) -> Iterator[str]:
 def database(control_database: str) -> Iterator[str]:
     yield control_database
     with psycopg.connect(control_database, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA IF EXISTS strangler_compare CASCADE")
+        connection.execute("DROP SCHEMA IF EXISTS strangler_compare, strangler_control CASCADE")
 
 
 @pytest.fixture
@@ -197,7 +205,9 @@ def project(tmp_path: Path, database: str) -> Iterator[Callable[..., Project]]:
         # Where times matter, they must stand out from what a busy machine adds to both.
         pace = 0.01 if bug == "slow" else 0.001
         homes.extend((RugHome("monolith", "", quirk, pace), RugHome("service", bug, quirk, pace)))
-        return Project(tmp_path, homes[-2], homes[-1], database)
+        made = Project(tmp_path, homes[-2], homes[-1], database)
+        made.move(SHADOW)
+        return made
 
     yield make
     for home in homes:

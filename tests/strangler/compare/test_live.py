@@ -19,6 +19,7 @@ import pytest
 from strangler.compare import evidence, recording
 from strangler.compare.evidence import Evidence
 from strangler.compare.live import Comparator
+from strangler.control.phases import MONOLITH
 from tests.strangler.compare.conftest import HOST, Project, everything
 from tests.strangler.compare.homes import token_for
 from tests.strangler.compare.test_replay import FINDINGS, LIST, located
@@ -57,6 +58,15 @@ def test_a_seeded_bug_is_found_whoever_answered_the_client(project: Make, bug: s
     assert located(seen) == FINDINGS[bug]
     assert (seen.captured, seen.comparable, seen.coverage) == (count, count, 1.0)
     assert bool(seen.critical) == any(critical for *_, critical in FINDINGS[bug])
+
+
+def test_nothing_is_compared_before_a_capability_has_left_the_monolith(project: Make) -> None:
+    homes = project(bug="price")
+    homes.move(MONOLITH)
+    count = captured(homes)
+    seen = compared(homes)
+    assert (seen.captured, seen.comparable, seen.fields) == (0, 0, ())
+    assert len(recording.read(recording.path_of(homes.root, "rugs.read"))) == count
 
 
 def test_a_tripled_latency_is_found_by_route(project: Make) -> None:
@@ -206,10 +216,12 @@ def test_the_recording_holds_what_was_seen_and_no_credential(project: Make) -> N
 def test_what_was_compared_while_the_database_was_away_is_stored_when_it_is_back(project: Make) -> None:
     async def outage(homes: Project) -> None:
         stop, comparator = asyncio.Event(), Comparator(homes.config, homes.system)
+        running = asyncio.create_task(comparator.run(stop))
+        while not comparator.compared:
+            await asyncio.sleep(0.01)
         comparator.system = dataclasses.replace(
             homes.system, databases={"control": "postgresql://nobody@127.0.0.1:1/none"}
         )
-        running = asyncio.create_task(comparator.run(stop))
         while any(homes.system.capture_directory.iterdir()):
             await asyncio.sleep(0.02)
         await comparator.queue.join()
