@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import rich_click as click
@@ -30,6 +31,12 @@ from strangler.run.system import System
 @click.option(
     "--minutes", type=click.IntRange(1), default=60, show_default=True, help="How far back --live looks."
 )
+@click.option(
+    "--phase",
+    "of_phase",
+    is_flag=True,
+    help="With --live: what the current phase has seen, as for the gates.",
+)
 @click.option("--limit", type=click.IntRange(1), help="Replay the newest so many requests only.")
 @click.option("--recording", "path", type=click.Path(path_type=Path), help="Replay this file instead.")
 @click.option("--samples", type=click.IntRange(0), default=1, show_default=True, help="Samples per field.")
@@ -43,6 +50,7 @@ def compare(
     capability: str,
     live: bool,
     minutes: int,
+    of_phase: bool,
     limit: int | None,
     path: Path | None,
     samples: int,
@@ -68,7 +76,10 @@ def compare(
     try:
         with running_system(config, quiet=as_json) as system:
             if live:
-                reports = [_live(config, system, one, minutes, samples) for one in chosen]
+                reports = [
+                    _live(config, system, one, _span(system, one, minutes, of_phase), samples)
+                    for one in chosen
+                ]
             else:
                 reports = [_replay(config, system, one, recordings[one.name], samples) for one in chosen]
     except CouldNotCompare:
@@ -96,15 +107,34 @@ def _chosen(config: Config, name: str) -> list[Capability]:
     return of_context or [config.capability(name)]
 
 
-def _live(config: Config, system: System, capability: Capability, minutes: int, samples: int) -> Report:
+@dataclass(frozen=True)
+class _Span:
+    """From when on the live comparator's evidence counts, and that in words."""
+
+    since: datetime.datetime
+    words: str
+
+
+def _span(system: System, capability: Capability, minutes: int, of_phase: bool) -> _Span:
+    if of_phase:
+        from strangler.control.store import connect
+
+        with connect(system) as store:
+            standing = store.standing(capability.name)
+        if standing.since:
+            return _Span(standing.since, f"the time since it came to {standing.phase}")
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=minutes)
-    seen = evidence.evidence(system, capability.name, since=since)
+    return _Span(since, f"the last {minutes} minutes")
+
+
+def _live(config: Config, system: System, capability: Capability, span: _Span, samples: int) -> Report:
+    seen = evidence.evidence(system, capability.name, since=span.since)
     if not seen.captured:
         raise CouldNotCompare(
-            f"The live comparator has seen no request of {capability.name} in the last {minutes} minutes. "
+            f"The live comparator has seen no request of {capability.name} in {span.words}. "
             "It sees them from the phase shadow on: `strangler apply`, then `strangler load`."
         )
-    return _report(config, capability, seen, f"live, the last {minutes} minutes", samples)
+    return _report(config, capability, seen, f"live, {span.words}", samples)
 
 
 def _replay(

@@ -38,6 +38,9 @@ class FieldEvidence:
     reason: str = ""
     samples: tuple[FieldSample, ...] = ()
 
+    def __str__(self) -> str:
+        return f"{self.route} {self.path} ({self.kind}, {self.requests} times)"
+
 
 @dataclass(frozen=True)
 class RouteEvidence:
@@ -128,13 +131,15 @@ class Evidence:
         return {self.control: tuple(one for one, _ in pairs), self.candidate: tuple(one for _, one in pairs)}
 
     @property
+    def differing(self) -> tuple[str, ...]:
+        """Unexcused differences by route and field, the most frequent first."""
+        found = sorted(self.fields, key=lambda one: -one.requests)
+        return tuple(str(one) for one in found if one.verdict == "different")
+
+    @property
     def critical(self) -> tuple[str, ...]:
         """Unexcused differences in what the gate calls critical: one is enough to hold, or to go back."""
-        return tuple(
-            f"{one.route} {one.path} ({one.kind}, {one.requests} times)"
-            for one in self.fields
-            if one.critical
-        )
+        return tuple(str(one) for one in self.fields if one.critical)
 
     def slower(self, slack: float) -> tuple[Slower, ...]:
         """The routes on which the candidate takes provably more than (1 + slack) times as long."""

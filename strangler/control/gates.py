@@ -33,8 +33,9 @@ class Evidence(Protocol):
     `shapes` counts the distinct requests among the compared ones: by route, path, query and kind of caller;
     `shapes_different` those among them that were ever answered differently.
     `coverage` is the share of captured requests that were compared, or None where nothing was captured.
-    `latencies` has milliseconds by home, `critical` the differences in fields declared critical, and `slower`
-    the routes that take provably more than (1 + slack) times as long at the service.
+    `latencies` has milliseconds by home, `differing` the unexcused differences by route and field, the most
+    frequent first, `critical` those in fields declared critical, and `slower` the routes that take provably
+    more than (1 + slack) times as long at the service.
     """
 
     @property
@@ -53,6 +54,8 @@ class Evidence(Protocol):
     def shapes_different(self) -> int: ...
     @property
     def coverage(self) -> float | None: ...
+    @property
+    def differing(self) -> Sequence[str]: ...
     @property
     def critical(self) -> Sequence[str]: ...
     @property
@@ -173,6 +176,8 @@ def answers(capability: Capability, facts: Facts) -> Gate:
     if e >= threshold:
         return Gate("answers", True, f"{verdict}.")
     sentence = f"{verdict}. {needed:,} are needed if no other differs: {needed - n:,} to go."
+    if seen.differing:
+        sentence += f" Most often differs {seen.differing[0]}."
     return Gate("answers", False, sentence)
 
 

@@ -26,6 +26,7 @@ class FakeEvidence:
     shapes: int = 380
     shapes_different: int = 0
     coverage: float | None = 1.0
+    differing: Sequence[str] = ()
     critical: Sequence[str] = ()
     latencies: Mapping[str, Sequence[float]] = field(
         default_factory=lambda: {"monolith": [10.0] * 400, "catalog": [8.0] * 400}

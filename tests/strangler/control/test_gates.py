@@ -117,6 +117,13 @@ def test_the_sentence_says_what_was_counted_and_what_is_missing(capability: Capa
     )
 
 
+def test_the_sentence_names_what_differs_most_often(capability: Capability) -> None:
+    found = ("GET /rugs/<int:pk>/ $.weight (missing, 9 times)", "GET /rugs/ $.count (value, 1 times)")
+    gate = gates.answers(capability, facts(FakeEvidence(different=9, shapes_different=9, differing=found)))
+    assert not gate.passed
+    assert gate.sentence.endswith("Most often differs GET /rugs/<int:pk>/ $.weight (missing, 9 times).")
+
+
 def test_a_thousand_equal_requests_are_one_sample(capability: Capability) -> None:
     seen = FakeEvidence(comparable=1000, captured=1000, shapes=1)
     gate = gates.answers(capability, facts(seen))
