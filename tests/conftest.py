@@ -42,6 +42,8 @@ def _start_servers() -> None:
     state = Path(_run.enter_context(tempfile.TemporaryDirectory(prefix="marketplace-tests-")))
     os.environ["STATE_DIRECTORY"] = str(state)
     os.environ["IDENTITY_JWKS_URL"] = _make_keys(state).as_uri()
+    # The journeys run whole systems, which use the broker that is named.
+    os.environ["NAMED_BROKER_URL"] = os.environ.get("BROKER_URL", "")
     os.environ["BROKER_URL"] = "memory://"
     os.environ["MARKETPLACE_TESTS"] = str(os.getpid())
     if not os.environ.get("DATABASE_URL"):
