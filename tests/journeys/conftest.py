@@ -1,0 +1,36 @@
+"""Whole migrations on real processes: one copy of the project runs for all of these tests, and each one finds
+it as the one before it did: everything at the monolith, everything healthy, the files as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.journeys.project import CAPABILITY, Project, copied
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/journeys" in str(item.path):
+            item.add_marker(pytest.mark.timeout(400))  # starts and tours on a machine that may be busy
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A copy of the project, up and running."""
+    root = tmp_path_factory.mktemp("marketplace")
+    with copied(root) as project:
+        try:
+            up = project.does("run", "--detach", timeout=300)
+            assert "It stays up" in up.out
+            yield project
+        finally:
+            project.strangler("stop")
+
+
+@pytest.fixture
+def project(system: Project) -> Iterator[Project]:
+    """The running project, with its capability at the monolith before and after."""
+    yield system
+    system.does("reverse", CAPABILITY)
