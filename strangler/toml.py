@@ -120,7 +120,8 @@ class Source:
                 start = found.start(1)
         line = self.text.count("\n", 0, start) + 1
         column = start - (self.text.rfind("\n", 0, start) + 1) + 1
-        return ConfigError(self.path, sentence, line, column)
+        stayed = "" if "Nothing was" in sentence else " Nothing was changed."
+        return ConfigError(self.path, sentence + stayed, line, column)
 
     def _header(self, where: tuple[str, ...]) -> int:
         """Where the innermost header of this table begins; a table may stand inside its parent's line."""
