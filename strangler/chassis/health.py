@@ -1,6 +1,7 @@
 """Whether a process lives, and whether it can serve: asked by the supervisor and the gateway.
 
-`/health/live` answers as soon as the process runs; `/health/ready` when its database answers and is migrated.
+`/health/live` answers as soon as the process runs; `/health/ready` when its database answers and is migrated,
+and its views are loaded.
 A middleware, and the first one: a probe carries no host name that anybody would allow, and opens no session.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import get_resolver
 
 LIVE, READY = "/health/live", "/health/ready"
 
@@ -46,6 +48,8 @@ class HealthMiddleware:
             waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
             if waiting:
                 return f"{len(waiting)} migrations are waiting; run `migrate`."
+            # Or the first clients would wait until every view is imported, and find out if one can't be.
+            _ = get_resolver().url_patterns
             # Migrations aren't taken away from a running process: one look is enough.
             self._migrated = True
         return ""
