@@ -4,10 +4,11 @@ it as the one before it did: everything at the monolith, everything healthy, the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from tests.journeys.project import CAPABILITY, Project, copied
+from tests.journeys.project import CAPABILITY, PATIENCE, Project, copied
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,5 +33,26 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 @pytest.fixture
 def project(system: Project) -> Iterator[Project]:
     """The running project, with its capability at the monolith before and after."""
+    yield system
+    system.does("reverse", CAPABILITY)
+
+
+@pytest.fixture(scope="module")
+def switched(system: Project) -> Iterator[Project]:
+    """The running project with its reads served by the service.
+
+    Gates want minutes of traffic. How they judge is shown elsewhere, and here they are content with little.
+    """
+    with ExitStack() as until_there:
+        for key, little in (
+            ("mismatch_limit", 0.9),
+            ("confidence", 0.5),
+            ("latency_slack", 9.0),
+            ("control", 1.0),
+        ):
+            until_there.enter_context(system.configured(key, f"{key} = {little}"))
+        until_there.enter_context(system.load(seconds=4 * PATIENCE))
+        for phase in ("shadow", "canary=99", "switched"):
+            system.does("apply", CAPABILITY, phase, "--wait", f"{PATIENCE:g}", timeout=2 * PATIENCE)
     yield system
     system.does("reverse", CAPABILITY)

@@ -13,7 +13,6 @@ import pytest
 from tests.journeys.project import CAPABILITY, PATIENCE, Answer, Project, copied, counted, until
 
 PRODUCT = "/api/catalog/products/1/"
-TESTER = {"x_strangler_use": "service"}
 
 # A whole system on an embedded PostgreSQL, of homes that start at once.
 SMALL = """
@@ -49,18 +48,6 @@ routes = ["GET /api/catalog/products/"]
 """
 
 
-@pytest.fixture
-def switched(project: Project) -> Project:
-    """The project with its reads served by the service.
-
-    Gates want minutes of traffic; how they judge is tested elsewhere, and here they are asked for little.
-    """
-    with project.configured("mismatch_limit", "mismatch_limit = 0.9"), project.load(seconds=PATIENCE):
-        for phase in ("shadow", "canary=99", "switched"):
-            project.does("apply", CAPABILITY, phase, "--wait", f"{PATIENCE:g}", timeout=2 * PATIENCE)
-    return project
-
-
 def test_no_read_fails_when_the_service_is_killed_and_killed_again(switched: Project) -> None:
     before = switched.row("catalog")
     with switched.load(seconds=PATIENCE) as load:
@@ -75,7 +62,7 @@ def test_no_read_fails_when_the_service_is_killed_and_killed_again(switched: Pro
         found = counted(load)
 
     assert found["failed"] == 0, found["failures"]
-    assert found["homes"]["catalog"]["answers"] > found["homes"]["monolith"]["answers"] > 0
+    assert found["homes"].keys() == {"catalog", "monolith"}
     after = switched.row("catalog")
     assert after["restarts"] == before["restarts"] + 2
     assert after["health"] == "healthy"
@@ -84,22 +71,23 @@ def test_no_read_fails_when_the_service_is_killed_and_killed_again(switched: Pro
 def test_a_killed_gateway_serves_again_and_routes_as_before(
     switched: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    os.killpg(switched.row("gateway")["pid"], signal.SIGKILL)
+    before = switched.row("gateway")
+    os.killpg(before["pid"], signal.SIGKILL)
     killed = time.monotonic()
-    gone = until(lambda: switched.ask(PRODUCT), "an answer or none")
     back: Answer = until(lambda: (seen := switched.ask(PRODUCT)).status == 200 and seen, "a read", pause=0.02)
     took = time.monotonic() - killed
 
     with capsys.disabled():
         print(f"\n  Envoy, killed, serves again after {took:.2f} s")
-    assert gone.status in (0, 200)
     assert back.home in ("catalog", "monolith")  # whose health it has still to learn
     assert took < PATIENCE / 3
     until(lambda: switched.ask(PRODUCT).home == "catalog", "the service to be healthy to the gateway")
     status = switched.does("status", CAPABILITY)
     assert "is at switched" in status.out
     assert "as recorded" in status.out
-    assert switched.row("gateway")["restarts"] >= 1
+    after = switched.row("gateway")
+    assert after["restarts"] == before["restarts"] + 1
+    assert after["pid"] != before["pid"]
 
 
 @pytest.fixture
