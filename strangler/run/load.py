@@ -213,7 +213,7 @@ class LoadGenerator:
 
 
 class _Clients:
-    """One client per user, each with cookies of its own, over one pool of connections."""
+    """One client per user, each with cookies of its own, over one pool; anonymous ones keep none."""
 
     def __init__(
         self, config: Config, base_url: str, users: Sequence[str], timeout: aiohttp.ClientTimeout
@@ -229,7 +229,8 @@ class _Clients:
             user: aiohttp.ClientSession(
                 connector=self._connector,
                 connector_owner=False,
-                cookie_jar=aiohttp.CookieJar(unsafe=True),  # unsafe: takes cookies from a bare address too
+                # Whoever hasn't logged in is somebody else each time. unsafe: takes a bare address's cookies.
+                cookie_jar=aiohttp.CookieJar(unsafe=True) if user else aiohttp.DummyCookieJar(),
                 timeout=self._timeout,
             )
             for user in self._users
