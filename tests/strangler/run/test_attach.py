@@ -71,9 +71,7 @@ def test_captures_lie_where_another_container_finds_them(project: Path) -> None:
     assert not (state / "capture").is_symlink()
 
 
-@pytest.mark.parametrize(
-    "variable", ["STRANGLER_HOME_MONOLITH_URL", "STRANGLER_GATEWAY_URL", "DATABASE_URL"]
-)
+@pytest.mark.parametrize("variable", ["STRANGLER_HOME_MONOLITH_URL", "STRANGLER_GATEWAY_URL", "DATABASE_URL"])
 def test_an_address_that_nothing_names_is_asked_for(
     project: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:

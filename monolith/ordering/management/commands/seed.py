@@ -120,7 +120,7 @@ class Command(BaseCommand):
                 cursor.execute(COUNTERS)
                 for table in COLUMNS:
                     cursor.execute(
-                        f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), "
+                        f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), "  # nosec B608
                         f"greatest((SELECT max(id) FROM {table}), %s))",
                         # Numbers of orders come from this sequence, and every seeded order has one.
                         [marketplace.orders if table == "inventory_reservation" else 1],
