@@ -24,7 +24,7 @@ def exchange(request: HttpRequest, rest: str = "") -> HttpResponse:
     200 without a token, and goes on as nobody.
     """
     if not request.user.is_authenticated:
-        response = JsonResponse({"token": None, "expires_in": 0})  # nosec B105 - says that there is none
+        response = JsonResponse({"token": None, "expires_in": 0})  # nosec B105 # says that there is none
     else:
         token = services.issue_token(request.user)
         response = JsonResponse({"token": token, "expires_in": services.TOKEN_LIFETIME})

@@ -18,7 +18,7 @@ SETTLED = "settled on the second look"
 TRUNCATED = "the captured body was cut off"
 UNDECODED = "the body's encoding isn't known here"
 NOBODY = "answered by neither home"
-NO_TOKEN = "no token for the caller"  # nosec B105 - a reason
+NO_TOKEN = "no token for the caller"  # nosec B105 # a reason
 
 SAMPLES_PER_DIFFERENCE = 3
 

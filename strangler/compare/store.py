@@ -115,7 +115,7 @@ class Store:
             pairs = rows(
                 f"""select route, extract(epoch from at)::float8, control, candidate
                     from strangler_compare.pair where capability = %(capability)s and at >= %(since)s
-                    order by at desc limit {PAIRS}"""  # nosec B608 - a constant
+                    order by at desc limit {PAIRS}"""  # nosec B608 # a constant
             )
         return Rows(
             captured=captured,
@@ -136,7 +136,7 @@ class Store:
         ):  # fmt: skip
             self._connection.execute(
                 f"""delete from strangler_compare.{table}
-                    where {column} < now() - make_interval(days => %s)""".encode(),  # nosec B608 - ours
+                    where {column} < now() - make_interval(days => %s)""".encode(),  # nosec B608 # ours
                 (days,),
             )
 

@@ -201,7 +201,7 @@ class Store(AbstractContextManager["Store"]):
         )
 
     def _transitions(self, where: str, *values: Any) -> list[Transition]:
-        rows = self._rows(f"SELECT * FROM strangler_control.transition {where}", *values)  # nosec B608 - ours
+        rows = self._rows(f"SELECT * FROM strangler_control.transition {where}", *values)  # nosec B608 # ours
         numbers = [row["id"] for row in rows]
         effects: dict[int, list[EffectRecord]] = {number: [] for number in numbers}
         for row in self._rows(

@@ -61,7 +61,7 @@ def _http(config: Config, system: System, rds: Path) -> Resource:
         # the request ids of "internal" peers; its versions differ in which those are, so: nobody is.
         "use_remote_address": True,
         "internal_address_config": {
-            "cidr_ranges": [{"address_prefix": "0.0.0.0", "prefix_len": 32}]  # nosec B104 - a /32
+            "cidr_ranges": [{"address_prefix": "0.0.0.0", "prefix_len": 32}]  # nosec B104 # a /32
         },
         "early_header_mutation_extensions": [
             {

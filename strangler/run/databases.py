@@ -19,7 +19,7 @@ from psycopg import sql
 from strangler.config import Config, Database
 from strangler.errors import StranglerError
 
-PASSWORDS = "passwords.json"  # nosec B105 - a file's name
+PASSWORDS = "passwords.json"
 CONNECT_WITHIN = 10  # seconds
 
 

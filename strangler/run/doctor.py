@@ -23,7 +23,7 @@ from strangler.run import databases, ports, postgres
 PYTHON = (3, 11)
 DISK_NEEDED, MEMORY_NEEDED = 2.0, 1.5  # GiB
 ANSWER_WITHIN = 5.0  # seconds
-TMPFS = "/dev/shm"  # nosec B108 - only asked for
+TMPFS = "/dev/shm"  # nosec B108 # only asked for
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def clear(state: Path) -> None:
 def make_capture_directory(state: Path) -> None:
     """An empty `.strangler/capture`: on tmpfs, linked, where the machine has one."""
     link = state / "capture"
-    memory = Path("/dev/shm")  # nosec B108 - the directory's owner is checked below
+    memory = Path("/dev/shm")  # nosec B108 # the directory's owner is checked below
     if not os.access(memory, os.W_OK):
         shutil.rmtree(link, ignore_errors=True)
         link.mkdir(mode=0o700)

@@ -85,7 +85,7 @@ class _Request:
 
 def _request(config: Config, text: str) -> _Request:
     draw = template(text)
-    example = draw(random.Random(0))  # nosec B311 - any path of this template claims the same route
+    example = draw(random.Random(0))  # nosec B311 # any path of this template claims the same route
     claimed = next(
         (route for one in config.capabilities.values() if (route := one.route_of(GET, example))), None
     )
@@ -123,7 +123,7 @@ class LoadGenerator:
         self._window = Window()
         self._began = self._window_began = time.perf_counter()
         self._config = config
-        self._source = random.Random(seed)  # nosec B311 - draws paths, guards nothing
+        self._source = random.Random(seed)  # nosec B311 # draws paths, guards nothing
         self._requests = [_request(config, one.path) for one in config.load.requests]
         self._weights = [one.weight for one in config.load.requests]
         self._slots = asyncio.Semaphore(concurrency)

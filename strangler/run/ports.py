@@ -26,7 +26,7 @@ def free_ports(count: int) -> list[int]:
     """That many different ports that nobody listens on."""
     ports: list[int] = []
     with ExitStack() as held:
-        for port in random.sample(RANGE, len(RANGE)):  # nosec B311 - no secret
+        for port in random.sample(RANGE, len(RANGE)):  # nosec B311 # no secret
             if len(ports) == count:
                 break
             if _bind(held.enter_context(socket.socket()), port):
