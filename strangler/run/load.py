@@ -233,7 +233,9 @@ class _Clients:
                 cookie_jar=aiohttp.CookieJar(unsafe=True) if user else aiohttp.DummyCookieJar(),
                 timeout=self._timeout,
             )
-            for user in self._users
+            for user in dict.fromkeys(
+                self._users
+            )  # a name that is there twice is one person, seen more often
         }
         for session in self._sessions.values():
             # aiohttp asks a second time where a kept connection was closed under it; what the gateway drops
@@ -250,7 +252,7 @@ class _Clients:
 
     async def log_in(self) -> None:
         """Log in everybody who has a name, all at once; LoginFailed names who can't, and why."""
-        await asyncio.gather(*(self._log_in(user, self[user]) for user in self._users if user))
+        await asyncio.gather(*(self._log_in(user, self[user]) for user in self._sessions if user))
 
     async def _log_in(self, user: str, client: aiohttp.ClientSession) -> None:
         load = self._config.load
