@@ -94,6 +94,7 @@ def test_killed_owner_takes_the_server_with_it(tmp_path: Path) -> None:
     owner.stdout.close()
 
     until(lambda: not postgres.answers(url))
+    until(lambda: not list((tmp_path / "it").resolve().rglob("postmaster.pid")))  # its last file
     shutil.rmtree((tmp_path / "it").resolve())  # nobody was left to do it
 
 
