@@ -1,0 +1,79 @@
+"""docker-compose.yml, as far as it can be held to the truth without an engine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from strangler import config
+from strangler.run import attach
+
+PROJECT = Path(__file__).resolve().parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+STAYING = {name for name, one in SERVICES.items() if one.get("restart") != "no"}
+EXACT = re.compile(r"v?\d+\.\d+(\.\d+)?(-[a-z-]+)?$")
+
+
+def test_it_is_a_compose_file() -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    done = subprocess.run(
+        [*command, str(PROJECT / "docker-compose.yml")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_an_image_is_built_here_or_pinned(name: str) -> None:
+    service = SERVICES[name]
+    if "build" in service:
+        assert (PROJECT / service["build"]["dockerfile"]).is_file()
+    else:
+        assert EXACT.match(service["image"].partition(":")[2]), service["image"]
+
+
+@pytest.mark.parametrize("path", ["monolith/Dockerfile", "extracted/catalog/service/Dockerfile"])
+def test_a_base_image_is_pinned_and_the_user_is_nobody_special(path: str) -> None:
+    text = (PROJECT / path).read_text()
+    assert all(EXACT.match(one.rpartition(":")[2]) for one in re.findall(r"^FROM (\S+)", text, re.M)), text
+    assert re.search(r"^USER (?!root)", text, re.M)
+
+
+@pytest.mark.parametrize("name", sorted(STAYING))
+def test_what_stays_up_has_a_healthcheck(name: str) -> None:
+    assert SERVICES[name]["healthcheck"]["test"]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_what_is_waited_for_can_come(name: str) -> None:
+    for needed, how in SERVICES[name].get("depends_on", {}).items():
+        wanted = "service_healthy" if needed in STAYING else "service_completed_successfully"
+        assert how["condition"] == wanted, f"{name} waits for {needed}"
+
+
+def test_the_control_plane_is_told_every_address_that_attaching_asks_for() -> None:
+    declared = config.load(PROJECT)
+    wanted = {attach.GATEWAY, attach.GATEWAY_ADMIN}
+    wanted |= {attach.home_variable(name) for name in declared.homes}
+    wanted |= {database.env for database in declared.databases.values()}
+    for name in ("prepare", "control"):
+        assert wanted <= set(SERVICES[name]["environment"])
+
+
+def test_homes_are_reached_by_the_names_of_their_services() -> None:
+    environment = SERVICES["control"]["environment"]
+    for home in config.load(PROJECT).homes:
+        address = environment[attach.home_variable(home)]
+        assert re.fullmatch(r"http://([a-z]+):8000", address)[1] in SERVICES  # type: ignore[index]
+
+
+def test_ports_are_published_on_this_machine_alone() -> None:
+    published = [port for service in SERVICES.values() for port in service.get("ports", ())]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
