@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
@@ -68,8 +69,10 @@ class Board:
     def save(self, state: Path) -> None:
         """Replace the file in one move."""
         draft = state / f"{FILE_NAME}.tmp"
-        draft.write_text(json.dumps(asdict(self), indent=1))
-        draft.replace(state / FILE_NAME)
+        # The directory may have been removed under us: nobody reads it then, and what runs must be stopped.
+        with contextlib.suppress(FileNotFoundError):
+            draft.write_text(json.dumps(asdict(self), indent=1))
+            draft.replace(state / FILE_NAME)
 
 
 def load(state: Path) -> Board | None:

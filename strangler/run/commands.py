@@ -141,8 +141,9 @@ def _run_here(config: Config, console: Console, port: int | None, leave: bool, n
     """Start, give the tour, stay up until Ctrl-C; returns the exit code."""
     is_up = False
     with contextlib.ExitStack() as stack:
-        signal.signal(signal.SIGTERM, _interrupt)
-        signal.signal(signal.SIGHUP, _interrupt)
+        # SIGINT too: a shell without job control starts its background jobs with it ignored.
+        for order in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(order, _interrupt)
         try:
             with _watching(console) as watch:
                 running = stack.enter_context(session.started(config, port=port, watch=watch))

@@ -107,10 +107,8 @@ class Supervisor:
             first = [stops[other] for other in stops if name in self._programs[other].needs]
             stops[name] = asyncio.create_task(self._stop_after(first, self._programs[name]))
         await asyncio.gather(*stops.values())
-        self._guard.cancel()
         await asyncio.to_thread(sweep.sweep, self.board.run, dict(self.board.groups))
-        if self._lifeline >= 0:
-            os.close(self._lifeline)  # the guard reads the end of it, finds nothing, and leaves
+        self._guard.cancel()
         await asyncio.wait([self._guard], timeout=2)
 
     async def _run(self, program: Program) -> None:
@@ -241,6 +239,7 @@ class Supervisor:
             try:
                 await guard.wait()
             except asyncio.CancelledError:
+                os.close(self._lifeline)  # the guard reads the end of it, finds nothing, and leaves
                 await guard.wait()
                 raise
             os.close(self._lifeline)

@@ -160,6 +160,20 @@ def test_ctrl_c_stops_in_order(make_project: Callable[..., Project]) -> None:
     assert not project.left()
 
 
+def test_it_stops_in_order_although_its_directory_is_gone(make_project: Callable[..., Project]) -> None:
+    project = make_project(serving("first"), serving("second", needs='"first"'))
+    supervisor = project.launch()
+    session.wait_until_ready(project.config, supervisor)
+    state = project.root / ".strangler"
+    state.rename(project.root / "put away")
+
+    supervisor.send_signal(signal.SIGTERM)
+
+    assert supervisor.wait(PATIENCE) == 0
+    (project.root / "put away").rename(state)
+    assert project.order[-2:] == ["stop second", "stop first"]
+
+
 def test_ps_and_logs_show_what_runs(make_project: Callable[..., Project]) -> None:
     project = make_project(serving("first"))
     project.start()
