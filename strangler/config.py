@@ -174,10 +174,11 @@ class Load:
 
 @dataclass(frozen=True)
 class Config:
-    """The whole file. `root` is the directory that it lies in."""
+    """The whole file. `root` is the directory that it lies in, `welcome` a line for who has started it."""
 
     root: Path
     name: str
+    welcome: str
     databases: Mapping[str, Database]
     homes: Mapping[str, Home]
     processes: Mapping[str, Process]
@@ -227,9 +228,11 @@ def parse(text: str, root: Path) -> Config:
         _no_circle(table, "needs", name, lambda one: processes[one].needs)
     homes = {name: _home(name, table, processes, databases) for name, table in top.tables("homes")}
     gateway = _gateway(top.table("gateway"), homes)
+    project = top.table("project")
     config = Config(
         root=root,
-        name=_name(top.table("project")),
+        name=project.get("name", str),
+        welcome=project.get("welcome", str, ""),
         databases=databases,
         homes=homes,
         processes=processes,
@@ -238,6 +241,7 @@ def parse(text: str, root: Path) -> Config:
         compare=_compare(top.table("compare", {})),
         load=_load(top.table("load", {})),
     )
+    project.done()
     top.done()
     return config
 
@@ -252,12 +256,6 @@ def _no_circle(table: Table, key: str, name: str, next_ones: Callable[[str], Ite
         if one not in seen:
             seen.add(one)
             ahead += next_ones(one)
-
-
-def _name(table: Table) -> str:
-    name: str = table.get("name", str)
-    table.done()
-    return name
 
 
 def _database(name: str, table: Table) -> Database:

@@ -90,6 +90,7 @@ def compare(
     click.echo(report.as_json(reports) if as_json else "\n".join(map(report.text, reports)), nl=as_json)
     if html is not None:
         _write(html, report.html(reports, now=datetime.datetime.now().astimezone()))
+        click.echo(f"The page is {html}.", err=True)
     sys.exit(exit_code(reports))
 
 

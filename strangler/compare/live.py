@@ -100,6 +100,7 @@ class Comparator:
                 while not self.queue.empty():
                     left, compared = self.queue.get_nowait()
                     if compared:
+                        self.tallies[left.capability].captured[int(left.at)] += 1
                         self.tallies[left.capability].dropped[int(left.at)] += 1
                 done.set()
                 await storing
@@ -110,9 +111,7 @@ class Comparator:
     def _take_in(self) -> None:
         for captured in self.directory.take(self.queue.maxsize - self.queue.qsize()):
             if captured.capability in self.tallies:
-                if compared := captured.capability in self.compared:
-                    self.tallies[captured.capability].captured[int(captured.at)] += 1
-                self.queue.put_nowait((captured, compared))
+                self.queue.put_nowait((captured, captured.capability in self.compared))
         for name, count in self.directory.take_swept().items():
             if name in self.compared:
                 now = int(time.time())
@@ -129,6 +128,8 @@ class Comparator:
                 # Coverage falls by this request, which holds the gate; the log says why.
                 _say(f"{captured!r} couldn't be compared: {error!r}")
             finally:
+                if compared:  # counted with its outcome, so that what is under way lowers no coverage
+                    self.tallies[captured.capability].captured[int(captured.at)] += 1
                 self.queue.task_done()
 
     async def _observe(self, captured: Captured, compared: bool) -> Observation | None:

@@ -78,10 +78,12 @@ class Store:
 
     def read(self, capability: str, since: datetime.datetime | None) -> Rows:
         """What was counted from the first whole second after `since` on."""
-        when = {
-            "capability": capability,
-            "since": since or datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC),
-        }
+        since = since or datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+        # Sums are kept by the second; what has a time of its own must not count from earlier than they do.
+        whole = (
+            since if not since.microsecond else since.replace(microsecond=0) + datetime.timedelta(seconds=1)
+        )
+        when = {"capability": capability, "since": whole}
 
         def rows(query: str) -> list[Any]:
             return self._connection.execute(query.encode(), when).fetchall()

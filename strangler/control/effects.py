@@ -94,7 +94,11 @@ class PublishRoutes:
 
     def apply(self, context: Context) -> str:
         phases = routed(context.config, context.store) | {self.capability: self.phase}
-        return f"the gateway has taken revision {context.surroundings.publish(phases)}"
+        before = context.surroundings.gateway(phases).taken
+        revision = context.surroundings.publish(phases)
+        if revision == before:
+            return f"the gateway routes so already, at revision {revision}"
+        return f"the gateway has taken revision {revision}"
 
 
 @dataclass(frozen=True)

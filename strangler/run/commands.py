@@ -152,7 +152,7 @@ def _run_here(config: Config, console: Console, port: int | None, leave: bool, n
                 if leave:
                     return 0 if passed else 1
             is_up = True
-            return _stay(config, running, console)
+            return _stay(config, running, console, moved=not no_tour)
         except KeyboardInterrupt:
             console.print("\nStopping in order…")
             return 0 if is_up else INTERRUPTED
@@ -163,13 +163,13 @@ def _tour(config: Config, running: System, console: Console) -> bool:
     return bool(tour(config, running, console).ok)
 
 
-def _stay(config: Config, running: System, console: Console) -> int:
+def _stay(config: Config, running: System, console: Console, moved: bool) -> int:
     """Keep the table on a terminal, or say what changes, until the supervisor is gone."""
-    seen, try_these = _board(config), to_try(config)
+    seen, try_these = _board(config), to_try(config, moved)
     if not console.is_terminal:
-        _show_up(config, running, console)
+        _show_up(config, running, console, moved)
     console.print("Everything is up. Ctrl-C stops it.")
-    with _watching(console, lambda now: table.up(now, running, try_these), seen) as watch:
+    with _watching(console, lambda now: table.up(now, running, try_these, config.welcome), seen) as watch:
         while seen and seen.is_up:
             watch(seen)
             time.sleep(POLL)
@@ -205,13 +205,13 @@ def _watching(
     yield show
 
 
-def _show_up(config: Config, running: System, console: Console) -> None:
+def _show_up(config: Config, running: System, console: Console, moved: bool = False) -> None:
     if seen := _board(config):
-        console.print(table.up(seen, running, to_try(config)))
+        console.print(table.up(seen, running, to_try(config, moved), config.welcome))
 
 
-def to_try(config: Config) -> list[str]:
-    """Three commands for whoever has just started it."""
+def to_try(config: Config, moved: bool = False) -> list[str]:
+    """Three commands for whoever has just started it, or has just seen a capability move."""
     # Whoever came by `make run` has no `strangler` on the path.
     program = "strangler"
     if shutil.which(program) is None:
@@ -219,7 +219,11 @@ def to_try(config: Config) -> list[str]:
     name = next(iter(config.capabilities), None)
     if name is None:
         return [f"{program} status", f"{program} ps", f"{program} doctor"]
-    return [f"{program} status", f"{program} plan {name}", f"{program} reverse {name}"]
+    return [
+        f"{program} status",
+        f"{program} load --seconds 20",
+        f"{program} reverse {name}" if moved else f"{program} apply {name} shadow",
+    ]
 
 
 def _board(config: Config) -> Board | None:

@@ -47,12 +47,14 @@ def live(seen: Board) -> RenderableType:
     return Group(Text(""), processes(seen), Text(""))
 
 
-def up(seen: Board, system: System, commands: list[str]) -> RenderableType:
+def up(seen: Board, system: System, commands: list[str], welcome: str = "") -> RenderableType:
     """The table of a system that is up, where to look, and what to try."""
     where = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     where.add_row("gateway", f"{system.gateway}/", Text("clients come in here", "dim"))
     for name, url in system.homes.items():
         where.add_row(name, f"{url}/", Text("a home, asked directly", "dim"))
+    if welcome:
+        where.add_row("", welcome)
     where.add_row("logs", f"{system.state}/logs/", Text("one file each", "dim"))
     modes = [Text(sentence, "dim") for mode, sentence in CANT_PROVE.items() if mode in system.modes.items()]
     tries = [Text(f"  {command}", "bold") for command in commands]
