@@ -18,7 +18,7 @@ from rich.text import Text
 
 from strangler.config import Config
 from strangler.errors import StranglerError
-from strangler.run import databases, ports, postgres
+from strangler.run import databases, ports, postgres, system
 
 PYTHON = (3, 11)
 DISK_NEEDED, MEMORY_NEEDED = 2.0, 1.5  # GiB
@@ -141,6 +141,9 @@ def gateway_port(config: Config) -> list[Finding]:
     wanted = config.gateway.port
     if not wanted or ports.is_free(wanted):
         return [Finding("port", "good", f"{wanted or 'any'} for the gateway")]
+    described = system.load(config.root)
+    if described and urlsplit(described.gateway).port == wanted:
+        return [Finding("port", "good", f"{wanted}, taken by this project's own gateway")]
     advice = "Another one is taken then. To have this one: `strangler ps` or `ss -ltnp` says who has it."
     return [Finding("port", "weak", f"{wanted}, the gateway's, is taken", advice)]
 
