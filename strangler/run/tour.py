@@ -34,7 +34,7 @@ from strangler.run.system import System
 
 OPERATOR = "the tour"
 DWELL = 5.0  # seconds that a phase without gates behind it is watched
-PATIENCE = 90.0  # seconds for a phase's gates
+PATIENCE = 150.0  # seconds for a phase's gates
 LONGEST = 900.0  # seconds of load, whatever happens
 SETTLE = 2.0  # seconds until what was captured last has been compared and stored
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.journeys.project import Project
 
 PHASES = (
@@ -11,8 +13,9 @@ PHASES = (
 )  # fmt: skip
 
 
+@pytest.mark.timeout(800)  # its gates wait for evidence, and a busy machine gives it slowly
 def test_the_tour_moves_compares_and_comes_back(project: Project) -> None:
-    toured = project.does("run", "--exit", timeout=360)
+    toured = project.does("run", "--exit", timeout=700)
 
     assert "It already runs." in toured.out
     legs = re.findall(r"^│ +([a-z]+(?:=\d+)?) +│(.*)│$", toured.out, re.MULTILINE)
