@@ -6,6 +6,7 @@ from django.urls import path
 from .catalog import views as catalog
 from .identity import views as identity
 from .ordering import views as ordering
+from .reporting import views as reporting
 
 app_name = "pages"
 urlpatterns = [
@@ -21,6 +22,7 @@ urlpatterns = [
     path("orders/<slug:number>/", ordering.order, name="order"),
     path("orders/<slug:number>/cancel/", ordering.cancel, name="cancel"),
     path("orders/<slug:number>/ship/", ordering.ship, name="ship"),
+    path("reports/sales/", reporting.sales, name="sales"),
     path("account/", identity.account, name="account"),
     path("account/desk/", catalog.desk, name="desk"),
     path("account/desk/<int:pk>/", catalog.desk_product, name="desk-product"),

@@ -9,12 +9,16 @@ ALLOWED_HOSTS        comma-separated; this machine's own names by default
 DEBUG                false by default
 STATIC_ROOT          where collectstatic leaves its copies; needed for that command alone
 EMAIL_URL            where mail goes; to the console by default
+PAYMENT_PROVIDER_URL      who is asked for money; without it, orders are on account
+PAYMENT_PROVIDER_SECRET   what the provider signs its webhooks with; without it, none is believed
+PAYMENT_PROVIDER_TIMEOUT  seconds that checkout waits for the provider; 5 by default
 """
 
 import secrets
 from pathlib import Path
 
 import environ
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from strangler.chassis.keyfile import read_or_make
@@ -59,6 +63,11 @@ INSTALLED_APPS = [
     "monolith.catalog",
     "monolith.inventory",
     "monolith.ordering",
+    "monolith.promotions",
+    "monolith.payments",
+    "monolith.fulfilment",
+    "monolith.notifications",
+    "monolith.reporting",
 ]
 
 MIDDLEWARE = [
@@ -145,6 +154,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "OrderStatus": "monolith.ordering.models.Order.Status",
         "ProductStatus": "monolith.catalog.models.Product.Status",
+        "PaymentState": "monolith.payments.models.Payment.State",
+        "ShipmentState": "monolith.fulfilment.models.Shipment.State",
     },
 }
 
@@ -163,12 +174,17 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "marketplace"
 CELERY_BEAT_SCHEDULE = {
     "release expired reservations": {"task": "inventory.release_expired_reservations", "schedule": 60.0},
+    "sum up yesterday's sales": {"task": "reporting.sum_up_sales", "schedule": crontab(hour=2, minute=0)},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
 DEFAULT_FROM_EMAIL = "Parts marketplace <orders@marketplace.example>"
+
+PAYMENT_PROVIDER_URL = env.str("PAYMENT_PROVIDER_URL", default="")
+PAYMENT_PROVIDER_SECRET = env.str("PAYMENT_PROVIDER_SECRET", default="")
+PAYMENT_PROVIDER_TIMEOUT = env.float("PAYMENT_PROVIDER_TIMEOUT", default=5.0)
 
 LOGGING = {
     "version": 1,

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from .. import shared
 from ..inventory.models import StockItem
 from ..ordering.forms import AddForm
+from ..promotions.selectors import get_offers_of
 from .forms import ORDERINGS, DeskForm, ReviewForm, ShopForm
 from .models import Category, Product, Review, Seller
 
@@ -102,6 +103,7 @@ def _product_page(request: HttpRequest, pk: int, review_form: ReviewForm | None 
     context = {
         "product": product,
         "facts": _facts(product),
+        "offer": get_offers_of([pk]).get(pk),  # entangled: a page of the catalog shows promotions' offers
         "available": sum(item.available for item in product.stock.all()),
         "also_bought": _also_bought(product),
         "is_watched": request.user.is_authenticated and product.watchers.contains(request.user),

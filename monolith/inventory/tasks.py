@@ -6,7 +6,10 @@ from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 
+from ..fulfilment.services import call_off_shipments
 from ..ordering.models import Order
+from ..payments.services import give_money_back
+from ..promotions.services import give_voucher_back
 from .models import Reservation, StockItem
 
 
@@ -26,6 +29,10 @@ def release_expired_reservations() -> int:
                 item.reserved -= reservation.quantity
                 item.save()
                 reservation.delete()
+            # entangled: the inventory's clock knows all that hangs on an order
+            call_off_shipments(order=order)
+            give_voucher_back(order=order)
+            give_money_back(order=order)
             order.status = Order.Status.CANCELLED
             order.save()
             count += 1

@@ -9,8 +9,10 @@ from django.contrib.contenttypes.admin import GenericTabularInline
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from ..fulfilment.models import Shipment
 from ..identity.admin import SupportMayLook
 from ..inventory.models import Reservation
+from ..payments.models import Payment
 from .models import AuditEntry, Note, Order, OrderLine
 
 
@@ -34,6 +36,31 @@ class ReservationInline(SupportMayLook, admin.TabularInline):
         return super().get_queryset(request).select_related("product", "warehouse")
 
 
+class PaymentInline(SupportMayLook, admin.TabularInline):
+    """entangled: an admin inline of ordering over payments' rows."""
+
+    model = Payment
+    fields = ["amount", "currency", "state", "reference", "changed_at"]
+    readonly_fields = fields
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ShipmentInline(SupportMayLook, admin.TabularInline):
+    """entangled: an admin inline of ordering over fulfilment's rows."""
+
+    model = Shipment
+    fields = ["warehouse", "state", "sent_at"]
+    autocomplete_fields = ["warehouse"]
+    extra = 0
+    show_change_link = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 class NoteInline(SupportMayLook, GenericTabularInline):
     model = Note
     autocomplete_fields = ["author"]
@@ -50,7 +77,7 @@ class OrderAdmin(SupportMayLook, admin.ModelAdmin):
     date_hierarchy = "placed_at"
     autocomplete_fields = ["buyer"]
     readonly_fields = ["number", "placed_at"]
-    inlines = [OrderLineInline, ReservationInline, NoteInline]
+    inlines = [OrderLineInline, ReservationInline, PaymentInline, ShipmentInline, NoteInline]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # an order's number comes from its reservation: only a checkout makes one

@@ -64,7 +64,10 @@ class OrderViewSet(viewsets.ReadOnlyModelViewSet[Order]):
         asked = self.get_serializer(data=request.data)
         asked.is_valid(raise_exception=True)
         order = services.place_order(
-            buyer=request.user, session=request.session, address=asked.validated_data["address"]
+            buyer=request.user,
+            session=request.session,
+            address=asked.validated_data["address"],
+            voucher=asked.validated_data.get("voucher", ""),
         )
         return Response(self.get_serializer(order).data, status=status.HTTP_201_CREATED)
 

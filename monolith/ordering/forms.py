@@ -49,3 +49,11 @@ class AddressForm(forms.Form):
     country = forms.ChoiceField(
         label="Country", choices=COUNTRIES, initial="DE", widget=forms.Select({"autocomplete": "country"})
     )
+
+
+class CheckoutForm(AddressForm):
+    """Where an order goes, and the voucher that makes it cheaper."""
+
+    voucher = forms.CharField(
+        label="Voucher", max_length=24, required=False, widget=forms.TextInput({"autocomplete": "off"})
+    )

@@ -49,10 +49,22 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
     buyer = serializers.CharField(source="buyer.username", read_only=True)
     lines = OrderLineSerializer(many=True, read_only=True)
     address = AddressSerializer()
+    voucher = serializers.CharField(max_length=24, required=False, allow_blank=True, write_only=True)
 
     class Meta:
         model = Order
-        fields = ["id", "number", "buyer", "status", "total", "currency", "address", "placed_at", "lines"]
+        fields = [
+            "id",
+            "number",
+            "buyer",
+            "status",
+            "total",
+            "currency",
+            "address",
+            "placed_at",
+            "lines",
+            "voucher",
+        ]
         read_only_fields = ["number", "status", "total", "currency", "placed_at"]
 
 

@@ -11,8 +11,11 @@ from django.utils import timezone
 
 from .. import shared
 from ..catalog.models import Product
+from ..fulfilment.services import call_off_shipments, prepare_shipments, send_shipments
 from ..identity.models import User
 from ..inventory.models import Reservation, StockItem
+from ..payments.services import authorise_payment, capture_payment, give_money_back
+from ..promotions.services import give_voucher_back, redeem_voucher, take_offer
 from .errors import EmptyCart, NotForSale, OutOfStock, WrongStatus
 from .models import Note, Order, OrderLine
 from .selectors import CART, get_cart_total, list_cart_lines
@@ -32,8 +35,12 @@ def put_in_cart(*, session: Any, product: Product, quantity: int) -> None:
 
 
 @transaction.atomic
-def place_order(*, buyer: User, session: Any, address: dict[str, str]) -> Order:
-    """Order what is in the cart: order, stock and the catalog's counters change together or not at all."""
+def place_order(*, buyer: User, session: Any, address: dict[str, str], voucher: str = "") -> Order:
+    """Order what is in the cart: stock, offers, voucher, payment and shipments change with it, or none does.
+
+    One transaction over every context but reporting, and the provider is asked inside of it: its answer is
+    waited for while rows of five contexts are locked, and what it has set aside outlives a rollback.
+    """
     lines = list_cart_lines(session)
     if not lines:
         raise EmptyCart
@@ -54,8 +61,14 @@ def place_order(*, buyer: User, session: Any, address: dict[str, str]) -> Order:
         reservation.save()
     for line in lines:
         OrderLine.objects.create(
-            order=order, product=line.product, quantity=line.quantity, unit_price=line.product.price
+            order=order, product=line.product, quantity=line.quantity, unit_price=line.unit_price
         )
+        if line.offer:
+            take_offer(offer=line.offer, quantity=line.quantity)
+    if voucher:
+        redeem_voucher(code=voucher, order=order)
+    authorise_payment(order=order)
+    prepare_shipments(order=order)
     shared.write_down(buyer, order, "order placed")
     confirm_order.delay(order)
     session[CART] = {}
@@ -93,13 +106,16 @@ def _reserve(product: Product, quantity: int) -> list[Reservation]:
 
 @transaction.atomic
 def cancel_order(*, order: Order, by: User) -> Order:
-    """Cancel an order that hasn't left yet, and give its stock back."""
+    """Cancel an order that hasn't left yet, and give back its stock, its voucher and its money."""
     order = _placed(order, "cancelled")
     for reservation in order.reservations.order_by("id"):
         item = _item_of(reservation)
         item.reserved -= reservation.quantity
         item.save()
         reservation.delete()
+    call_off_shipments(order=order)
+    give_voucher_back(order=order)
+    give_money_back(order=order)
     order.status = Order.Status.CANCELLED
     order.save()
     shared.write_down(by, order, "order cancelled")
@@ -108,7 +124,7 @@ def cancel_order(*, order: Order, by: User) -> Order:
 
 @transaction.atomic
 def ship_order(*, order: Order, by: User) -> Order:
-    """Send an order off: its reserved pieces leave the warehouses."""
+    """Send an order off: its reserved pieces leave the warehouses, and its money is taken."""
     order = _placed(order, "shipped")
     for reservation in order.reservations.order_by("id"):
         item = _item_of(reservation)
@@ -116,6 +132,8 @@ def ship_order(*, order: Order, by: User) -> Order:
         item.quantity -= reservation.quantity
         item.save()
         reservation.delete()
+    send_shipments(order=order)
+    capture_payment(order=order)
     order.status = Order.Status.SHIPPED
     order.save()
     shared.write_down(by, order, "order shipped")

@@ -13,9 +13,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from .. import shared
+from ..payments.errors import PaymentsError
+from ..promotions.errors import PromotionsError, VoucherRefused
 from . import selectors, services
 from .errors import OrderingError
-from .forms import AddForm, AddressForm, QuantityForm
+from .forms import AddForm, CheckoutForm, QuantityForm
 from .models import Order
 
 
@@ -79,13 +81,17 @@ def _cart_lines(request: HttpRequest) -> list[selectors.CartLine]:
 @login_required
 def checkout(request: HttpRequest) -> HttpResponse:
     """Ask for the address and place the order."""
-    form = AddressForm(request.POST or None, initial=_last_address(request.user))
+    form = CheckoutForm(request.POST or None, initial=_last_address(request.user))
     if form.is_valid():
+        address = dict(form.cleaned_data)
+        voucher = address.pop("voucher")
         try:
             order = services.place_order(
-                buyer=request.user, session=request.session, address=form.cleaned_data
+                buyer=request.user, session=request.session, address=address, voucher=voucher
             )
-        except OrderingError as refusal:
+        except VoucherRefused as refusal:
+            form.add_error("voucher", str(refusal.detail))
+        except (OrderingError, PaymentsError, PromotionsError) as refusal:
             form.add_error(None, str(refusal.detail))
         else:
             messages.success(request, "Thank you! Your order is placed.")
@@ -102,11 +108,14 @@ def _last_address(user: Any) -> dict[str, str]:
 
 def _get_order(request: HttpRequest, number: str) -> Order:
     """An order that the user may see: a buyer's own, anybody's for support and admins."""
-    # entangled: an order's page reads the inventory's reservations and the catalog's sellers and shelves
-    orders = selectors.list_orders(request.user).prefetch_related(
+    # entangled: an order's page reads rows of the inventory, the catalog, payments, promotions and fulfilment
+    orders = selectors.list_orders(request.user).select_related("payment", "redemption__voucher")
+    orders = orders.prefetch_related(
         "lines__product__seller",
         "lines__product__category__parent",
         "reservations__warehouse",
+        "shipments__warehouse",
+        "shipments__parcels",
         "notes__author",
     )
     return get_object_or_404(orders, number=number)
@@ -139,7 +148,7 @@ def ship(request: HttpRequest, number: str) -> HttpResponse:
 def _move(request: HttpRequest, order: Order, service: Any) -> HttpResponse:
     try:
         order = service(order=order, by=request.user)
-    except OrderingError as refusal:
+    except (OrderingError, PaymentsError) as refusal:
         messages.error(request, str(refusal.detail))
     else:
         messages.success(request, f"Order {order.number} is {order.status}.")

@@ -37,7 +37,7 @@ def choose_ports(config: Config, wanted: int | None) -> Ports:
 
     The gateway's is `wanted` (PortTaken if it isn't free); without that the preferred one, if it is free.
     """
-    listening = [process.name for process in config.processes.values() if _listens(process)]
+    listening = [process.name for process in config.processes.values() if placeholders.listens(process)]
     gateway = ports.demand(wanted) if wanted else config.gateway.port
     free = ports.free_ports(len(listening) + 3)
     if not gateway or not ports.is_free(gateway):
@@ -79,6 +79,7 @@ def describe(config: Config, chosen: Ports, urls: dict[str, str], modes: dict[st
         homes=homes,
         databases=urls,
         modes=modes,
+        processes={name: _url(port) for name, port in chosen.processes.items()},
     )
 
 
@@ -93,7 +94,6 @@ def modes(config: Config, environment: Mapping[str, str]) -> dict[str, str]:
 def declared(config: Config, system: System, chosen: Ports) -> list[Program]:
     """The processes of strangler.toml, filled in."""
     known = placeholders.values(config, system)
-    known |= {f"url.{name}": _url(port) for name, port in chosen.processes.items()}
     return [
         _program(config, process, chosen.processes.get(process.name), known)
         for process in config.processes.values()
@@ -144,10 +144,6 @@ def _program(config: Config, process: Process, port: int | None, known: Mapping[
         port=port,
         url=_url(port) if port else None,
     )
-
-
-def _listens(process: Process) -> bool:
-    return any("{port}" in word for word in (*process.command, *process.env.values()))
 
 
 def _url(port: int) -> str:

@@ -7,15 +7,23 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 
-from strangler.config import FILE_NAME, Config
+from strangler.config import FILE_NAME, Config, Process
 from strangler.errors import UsageError
 from strangler.run.system import System
 
 PLACEHOLDER = re.compile(r"\{([a-z]+(?:\.[\w-]+)?)\}")
 
 
+def listens(process: Process) -> bool:
+    """Whether a process wants a port."""
+    return any("{port}" in word for word in (*process.command, *process.env.values()))
+
+
 def values(config: Config, system: System) -> dict[str, str]:
-    """What can be filled in for every process of a system; {port} is each process's own, and comes on top."""
+    """What can be filled in for every process of a system; {port} is each process's own, and comes on top.
+
+    A process that listens, but not here (an attached system's), has the address "".
+    """
     known = {
         "python": sys.executable,
         "root": system.root,
@@ -23,6 +31,11 @@ def values(config: Config, system: System) -> dict[str, str]:
         "url.gateway": system.gateway,
     }
     known |= {f"database.{name}": url for name, url in system.databases.items()}
+    known |= {
+        f"url.{one.name}": system.processes.get(one.name, "")
+        for one in config.processes.values()
+        if listens(one)
+    }
     homes = ((home.process, system.homes.get(home.name)) for home in config.homes.values())
     return known | {f"url.{process}": url for process, url in homes if process and url}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 STATE_DIRECTORY = ".strangler"
@@ -23,6 +23,7 @@ class System:
     `root` is the project's directory, `state` its `.strangler`; `gateway` and `gateway_admin` are base URLs
     without a trailing slash, `homes` maps a home's name to its base URL, `databases` a database's name to a
     `postgresql://` URL. `modes` says for each of `database` and `broker` whether it is "embedded" or "named".
+    `processes` maps the declared processes that listen here to their base URLs; none run here if attached.
     """
 
     root: str
@@ -32,6 +33,7 @@ class System:
     homes: dict[str, str]
     databases: dict[str, str]
     modes: dict[str, str]
+    processes: dict[str, str] = field(default_factory=dict)
 
     @property
     def state(self) -> Path:

@@ -87,6 +87,7 @@ PRAISE = (
     "Good fit, quick delivery.",
     "Better than the original.",
 )
+CODES = ("WELCOME-10", "GARISH-20", "SPRING-5", "THANKS-15")
 WAREHOUSES = ((1, "HAM", "Hamburg harbour"), (2, "LYO", "Lyon south"), (3, "GDN", "Gdansk east"))
 SUPPORT = 5
 
@@ -103,9 +104,12 @@ class Marketplace:
     password: str
     content_types: dict[str, int]
     prices: list[str] = field(default_factory=list)
+    weights: list[int] = field(default_factory=list)  # in grams
     statuses: list[str] = field(default_factory=list)
     reserved: dict[int, int] = field(default_factory=dict)
     opinions: dict[tuple[int, int], int] = field(default_factory=dict)
+    redeemed: dict[int, int] = field(default_factory=dict)
+    parcels: int = 0
 
     def __post_init__(self) -> None:
         self.products = max(40, int(2_000 * self.scale))
@@ -164,9 +168,11 @@ class Marketplace:
             seller = (key - 1) % self.sellers + 1
             status = draw.choices(("active", "draft", "retired"), (90, 6, 4))[0]
             price = f"{draw.randrange(300, 90_000) / 100:.2f}"
-            self.prices.append(price)
-            self.statuses.append(status)
             attributes = {"material": material, "fits": [f"{model} {draw.randrange(1960, 2024)}"]}
+            weight = draw.randrange(50, 40_000)
+            self.prices.append(price)
+            self.weights.append(weight)
+            self.statuses.append(status)
             created = OPENED + datetime.timedelta(minutes=key * 7)
             yield (
                 key,
@@ -179,7 +185,7 @@ class Marketplace:
                 status,
                 price,
                 "EUR",
-                f"{draw.randrange(50, 40_000) / 1000:.3f}",
+                f"{weight / 1000:.3f}",
                 json.dumps(attributes),
                 False,
                 0,
@@ -196,12 +202,17 @@ class Marketplace:
             yield buyer % self.products + 1, buyer
             yield buyer * 7 % self.products + 1, buyer
 
-    def ordering_order(self) -> Iterator[tuple[Row, list[Row], list[Row]]]:
-        """An order, its lines and its reservations.
+    def ordering_order(self) -> Iterator[tuple[list[Row], ...]]:
+        """An order with all that hangs on it: a list of rows for each of seed's ORDER_TABLES.
 
         id, number, buyer_id, status, total, currency, address, placed_at;
         id, order_id, product_id, quantity, unit_price;
-        id, order_id, product_id, warehouse_id, quantity, expires_at.
+        id, order_id, product_id, warehouse_id, quantity, expires_at;
+        id, voucher_id, order_id, buyer_id, amount, redeemed_at;
+        id, order_id, payer_id, amount, currency, state, created_at, changed_at;
+        id, order_id, warehouse_id, state, address, created_at, sent_at;
+        id, shipment_id, weight, label;
+        parcel_id, orderline_id.
         """
         draw = random.Random(f"order {self.scale}")
         line_key, reservation_key = 0, self.orders
@@ -232,9 +243,38 @@ class Marketplace:
                 "city": PLACES[buyer % len(PLACES)],
                 "country": COUNTRIES[buyer % len(COUNTRIES)],
             }
-            total = f"{cents // 100}.{cents % 100:02d}"
-            order = (key, f"P-{key:08d}", buyer, status, total, "EUR", json.dumps(address), placed)
-            yield order, lines, reservations
+            redemptions: list[Row] = []
+            if key % 10 == 0 and status != "cancelled":
+                voucher = key // 10 % len(CODES) + 1
+                off = cents * _percent_of(voucher) // 100
+                self.redeemed[voucher] = self.redeemed.get(voucher, 0) + 1
+                redemptions.append((key // 10, voucher, key, buyer, _euros(off), placed))
+                cents -= off
+            where = json.dumps(address)
+            order = (key, f"P-{key:08d}", buyer, status, _euros(cents), "EUR", where, placed)
+            money = {"placed": "on_account", "cancelled": "refunded"}.get(status, "captured")
+            payment = (key, key, buyer, _euros(cents), "EUR", money, placed, placed)
+            shipped = self._shipped(key, status, lines, where, address["country"], placed)
+            yield [order], lines, reservations, redemptions, [payment], *shipped
+
+    def _shipped(
+        self, order: int, status: str, lines: list[Row], where: str, country: str, placed: datetime.datetime
+    ) -> tuple[list[Row], list[Row], list[Row]]:
+        """Shipments, parcels and their lines: a parcel from each warehouse; nothing of a cancelled order."""
+        if status == "cancelled":
+            return [], [], []
+        shipments, parcels, contents = [], [], []
+        state = {"placed": "waiting", "shipped": "sent"}.get(status, status)
+        sent = None if status == "placed" else placed + datetime.timedelta(days=2)
+        for warehouse, _, _ in WAREHOUSES:
+            inside = [line for line in lines if _home_of(line[2]) == warehouse]
+            if inside:
+                self.parcels += 1
+                key, weight = self.parcels, sum(line[3] * self.weights[line[2] - 1] for line in inside)
+                shipments.append((key, order, warehouse, state, where, placed, sent))
+                parcels.append((key, key, f"{weight / 1000:.3f}", f"GP{key:09d}{country}"))
+                contents += [(key, line[0]) for line in inside]
+        return shipments, parcels, contents
 
     def _bought(self, draw: random.Random) -> int:
         """A product that isn't a draft; those in front sell best."""
@@ -268,6 +308,24 @@ class Marketplace:
             written = OPENED + datetime.timedelta(minutes=order * 1_400_000 // self.orders, days=9)
             yield key, product, author, _name_of(author), rating, PRAISE[rating - 1], written
 
+    def promotions_voucher(self) -> Iterator[Row]:
+        """id, code, percent, minimum, limit, limit_per_buyer, redeemed, valid_from, valid_until."""
+        for key, code in enumerate(CODES, start=1):
+            redeemed = self.redeemed.get(key, 0)
+            yield key, code, _percent_of(key), "20.00", 2 * redeemed + 1_000, 1_000, redeemed, OPENED, FAR
+
+    def promotions_offer(self) -> Iterator[Row]:
+        """id, product_id, percent, limit, sold, starts_at, ends_at: on every 40th product; half are over."""
+        over = OPENED + datetime.timedelta(days=30)
+        for key, product in enumerate(range(17, self.products + 1, 40), start=1):
+            yield key, product, (10, 15, 25)[key % 3], None, 0, OPENED, FAR if key % 2 else over
+
+    def notifications_mail(self) -> Iterator[Row]:
+        """id, recipient_id, order_id, subject, text, queued_at, sent_at: support's, of every 50th order."""
+        for key in range(1, self.orders // 50 + 1):
+            number = f"P-{key * 50:08d}"
+            yield key, 2 + key % SUPPORT, key * 50, f"Order {number}", "Somebody asked.", OPENED, OPENED
+
     def ordering_note(self) -> Iterator[Row]:
         """id, content_type_id, object_id, author_id, text, created_at: on orders and on products."""
         for key in range(1, self.orders // 20 + 1):
@@ -278,6 +336,14 @@ class Marketplace:
 
 def _name_of(user: int) -> str:
     return f"{FIRST[user % len(FIRST)]} {LAST[user // 3 % len(LAST)]}"
+
+
+def _percent_of(voucher: int) -> int:
+    return int(CODES[voucher - 1].rpartition("-")[2])
+
+
+def _euros(cents: int) -> str:
+    return f"{cents // 100}.{cents % 100:02d}"
 
 
 def _home_of(product: int) -> int:

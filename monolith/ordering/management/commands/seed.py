@@ -15,8 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ....catalog.models import Product
 from ....identity.models import User
+from ....reporting.tasks import sum_up_sales
 from ...models import Order
-from ..marketplace import Marketplace, Row
+from ..marketplace import FAR, OPENED, Marketplace, Row
 
 COLUMNS = {
     "identity_user": "id, username, first_name, last_name, email, password, role, "
@@ -34,8 +35,29 @@ COLUMNS = {
     "inventory_warehouse": "id, code, name",
     "inventory_stockitem": "id, product_id, warehouse_id, quantity, reserved",
     "catalog_review": "id, product_id, author_id, author_name, rating, text, created_at",
+    "promotions_voucher": 'id, code, percent, minimum, "limit", limit_per_buyer, redeemed, '
+    "valid_from, valid_until",
+    "promotions_redemption": "id, voucher_id, order_id, buyer_id, amount, redeemed_at",
+    "promotions_offer": 'id, product_id, percent, "limit", sold, starts_at, ends_at',
+    "payments_payment": "id, order_id, payer_id, amount, currency, state, created_at, changed_at",
+    "fulfilment_shipment": "id, order_id, warehouse_id, state, address, created_at, sent_at",
+    "fulfilment_parcel": "id, shipment_id, weight, label",
+    "fulfilment_parcel_lines": "parcel_id, orderline_id",
+    "notifications_mail": "id, recipient_id, order_id, subject, text, queued_at, sent_at",
     "ordering_note": "id, content_type_id, object_id, author_id, text, created_at",
 }
+
+# An order's rows come together, in this order.
+ORDER_TABLES = (
+    "ordering_order",
+    "ordering_orderline",
+    "inventory_reservation",
+    "promotions_redemption",
+    "payments_payment",
+    "fulfilment_shipment",
+    "fulfilment_parcel",
+    "fulfilment_parcel_lines",
+)
 
 COUNTERS = """
 UPDATE catalog_product SET
@@ -115,6 +137,10 @@ class Command(BaseCommand):
             _copy("inventory_stockitem", shown("inventory_stockitem", one.inventory_stockitem()))
             _copy("catalog_review", shown("catalog_review", one.catalog_review(), len(one.opinions)))
             _copy("ordering_note", one.ordering_note())
+            _copy("promotions_voucher", one.promotions_voucher())
+            _copy("promotions_offer", one.promotions_offer())
+            _copy("notifications_mail", one.notifications_mail())
+            sum_up_sales(OPENED.date().isoformat(), FAR.date().isoformat())
             counters = progress.add_task("counters and sequences", total=1)
             with connection.cursor() as cursor:
                 cursor.execute(COUNTERS)
@@ -141,20 +167,18 @@ def _copy(table: str, rows: Iterator[Row]) -> None:
             copy.write_row(row)
 
 
-def _copy_orders(orders: Iterator[tuple[Row, list[Row], list[Row]]], batch: int = 20_000) -> None:
-    """Orders, lines and reservations come together; a connection copies into one table at a time."""
-    tables = ("ordering_order", "ordering_orderline", "inventory_reservation")
-    waiting: tuple[list[Row], list[Row], list[Row]] = ([], [], [])
+def _copy_orders(orders: Iterator[tuple[list[Row], ...]], batch: int = 20_000) -> None:
+    """An order's rows come together; a connection copies into one table at a time."""
+    waiting: tuple[list[Row], ...] = tuple([] for _ in ORDER_TABLES)
 
     def flush() -> None:
-        for table, rows in zip(tables, waiting, strict=True):
+        for table, rows in zip(ORDER_TABLES, waiting, strict=True):
             _copy(table, iter(rows))
             rows.clear()
 
-    for order, lines, reservations in orders:
-        waiting[0].append(order)
-        waiting[1].extend(lines)
-        waiting[2].extend(reservations)
+    for order in orders:
+        for rows, more in zip(waiting, order, strict=True):
+            rows.extend(more)
         if len(waiting[0]) >= batch:
             flush()
     flush()

@@ -1,0 +1,8 @@
+"""Registers the context with Django under a label that is the same in every home."""
+
+from django.apps import AppConfig
+
+
+class PromotionsConfig(AppConfig):
+    name = __package__
+    label = "promotions"
