@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connection
 
-# entangled: six tables of five other contexts
+# entangled: six tables of four other contexts
 SALES = """
 SELECT seller.id, seller.name,
        count(DISTINCT orders.id) AS order_count,

@@ -8,7 +8,7 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
-# entangled: five tables of three other contexts are read, every night
+# entangled: four tables of three other contexts are read, every night
 SUM_UP = """
 INSERT INTO reporting_dailysales (day, seller_id, orders, pieces, gross, discount)
 SELECT (orders.placed_at AT TIME ZONE 'UTC')::date, product.seller_id, count(DISTINCT orders.id),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -22,6 +22,18 @@ def visit(db: None) -> Callable[[str], Any]:
     from django.test import Client
 
     return lambda role: _sign_in(Client(), role)
+
+
+@pytest.fixture
+def provider(settings: Any) -> Iterator[Any]:
+    """A payment provider that the monolith asks; its webhooks go nowhere, and are found in `events`."""
+    from tests.fakes.payment_provider import PaymentProvider
+
+    with PaymentProvider(secret="ties-the-room") as provider:
+        settings.PAYMENT_PROVIDER_URL = provider.url
+        settings.PAYMENT_PROVIDER_SECRET = "ties-the-room"
+        settings.PAYMENT_PROVIDER_TIMEOUT = 1.0
+        yield provider
 
 
 def _sign_in(client: Any, role: str) -> Any:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
+
+from django.utils import timezone
 
 from monolith.catalog.models import Category, Product, Review, Seller
 from monolith.identity.models import Role, SellerStaff, User
 from monolith.inventory.models import StockItem, Warehouse
+from monolith.ordering.models import Order
+from monolith.promotions.models import Offer, Voucher
 
 ADDRESS = {
     "name": "Ada Abel",
@@ -62,3 +67,30 @@ def a_review(
 def stock_of(product: Product, quantity: int, warehouse: str = "HAM") -> StockItem:
     place, _ = Warehouse.objects.get_or_create(code=warehouse, defaults={"name": warehouse})
     return StockItem.objects.create(product=product, warehouse=place, quantity=quantity)
+
+
+def a_voucher(code: str = "GARISH-20", **fields: Any) -> Voucher:
+    """Twenty percent off, for a day before and after now."""
+    return Voucher.objects.create(
+        code=code, **_now_valid("valid_from", "valid_until") | {"percent": 20} | fields
+    )
+
+
+def an_offer(product: Product, **fields: Any) -> Offer:
+    """Ten percent off, for a day before and after now."""
+    return Offer.objects.create(
+        product=product, **_now_valid("starts_at", "ends_at") | {"percent": 10} | fields
+    )
+
+
+def _now_valid(start: str, end: str) -> dict[str, Any]:
+    day = datetime.timedelta(days=1)
+    return {start: timezone.now() - day, end: timezone.now() + day}
+
+
+def an_order(client: Any, product: Product, quantity: int = 1, **more: Any) -> Order:
+    """What a signed-in client of the API orders; `more` goes into the request."""
+    client.put(f"/api/ordering/cart/{product.pk}/", {"quantity": quantity})
+    answer = client.post("/api/ordering/orders/", {"address": ADDRESS} | more)
+    assert answer.status_code == 201, answer.content
+    return Order.objects.get(pk=answer.json()["id"])

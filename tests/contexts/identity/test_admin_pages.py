@@ -7,9 +7,31 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from monolith.ordering.models import Note
-from tests.contexts.factories import ADDRESS, a_category, a_product, a_review, a_seller, a_user, stock_of
+from monolith.payments.models import Payment, ProviderEvent
+from monolith.reporting.tasks import sum_up_sales
+from tests.contexts.factories import (
+    ADDRESS,
+    a_category,
+    a_product,
+    a_review,
+    a_seller,
+    a_user,
+    a_voucher,
+    an_offer,
+    stock_of,
+)
 
-CONTEXTS = ("catalog", "identity", "inventory", "ordering")
+CONTEXTS = (
+    "catalog",
+    "identity",
+    "inventory",
+    "ordering",
+    "promotions",
+    "payments",
+    "fulfilment",
+    "notifications",
+    "reporting",
+)
 MODELS = [model for model in apps.get_models() if model._meta.app_label in CONTEXTS]
 
 
@@ -31,7 +53,12 @@ def fill(visit, number):
     browser = visit("anonymous")
     browser.force_login(buyer)
     browser.post(f"/cart/{product.pk}/add/", {"quantity": 1})
-    assert browser.post("/checkout/", ADDRESS).status_code == 302
+    a_voucher(f"RUG-{number}")
+    an_offer(product)
+    assert browser.post("/checkout/", ADDRESS | {"voucher": f"RUG-{number}"}).status_code == 302
+    payment = Payment.objects.latest("id")
+    ProviderEvent.objects.create(event=f"evt_{number}", kind="payment.authorised", payment=payment)
+    sum_up_sales("2000-01-01", "2100-01-01")
     Note.objects.create(subject=product, author=buyer, text="Asked about this.")
 
 

@@ -7,7 +7,20 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 
-TABLES = ("catalog_product", "catalog_review", "ordering_order", "ordering_orderline", "inventory_stockitem")
+TABLES = (
+    "catalog_product",
+    "catalog_review",
+    "ordering_order",
+    "ordering_orderline",
+    "inventory_stockitem",
+    "promotions_voucher",
+    "promotions_redemption",
+    "promotions_offer",
+    "payments_payment",
+    "fulfilment_shipment",
+    "fulfilment_parcel",
+    "notifications_mail",
+)
 
 
 def contents():
@@ -29,7 +42,7 @@ def test_the_same_marketplace_is_seeded_at_every_call(seeded):
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("TRUNCATE catalog_product, catalog_seller, catalog_category, identity_user CASCADE")
-        cursor.execute("TRUNCATE inventory_warehouse CASCADE")
+        cursor.execute("TRUNCATE inventory_warehouse, promotions_voucher CASCADE")
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
     call_command("seed", scale=0.05)
     assert contents() == first
@@ -71,5 +84,30 @@ def test_counters_agree_with_the_rows_that_they_count(seeded):
             "SELECT count(*) FROM inventory_stockitem i WHERE reserved > 0 AND reserved <> "
             "(SELECT sum(quantity) FROM inventory_reservation r "
             "WHERE (r.product_id, r.warehouse_id) = (i.product_id, i.warehouse_id))"
+        )
+        assert cursor.fetchone() == (0,)
+
+
+def test_money_agrees_with_lines_and_vouchers(seeded):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), count(redemption.id) FROM ordering_order o "
+            "JOIN payments_payment payment ON payment.order_id = o.id AND payment.amount = o.total "
+            "LEFT JOIN promotions_redemption redemption ON redemption.order_id = o.id "
+            "WHERE o.total + coalesce(redemption.amount, 0) "
+            "= (SELECT sum(quantity * unit_price) FROM ordering_orderline WHERE order_id = o.id)"
+        )
+        agreeing, discounted = cursor.fetchone()
+        cursor.execute("SELECT count(*) FROM ordering_order")
+        assert (agreeing,) == cursor.fetchone()
+        assert discounted
+
+
+def test_every_line_of_an_order_that_stands_lies_in_one_parcel(seeded):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM ordering_orderline line JOIN ordering_order o ON o.id = line.order_id "
+            "WHERE (SELECT count(*) FROM fulfilment_parcel_lines WHERE orderline_id = line.id) "
+            "<> CASE o.status WHEN 'cancelled' THEN 0 ELSE 1 END"
         )
         assert cursor.fetchone() == (0,)
