@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -38,6 +39,10 @@ class Voucher(models.Model):
 
     def __str__(self) -> str:
         return self.code
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.code = self.code.upper()  # however it is typed in, it is found
+        super().save(*args, **kwargs)
 
     def discount_on(self, total: Decimal) -> Decimal:
         """What it takes off `total`, in whole cents."""

@@ -1,12 +1,17 @@
 """A voucher in checkout, and GET /api/promotions/vouchers/<code>/"""
 
 import datetime
+import threading
+from decimal import Decimal
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from monolith.ordering.models import Order
+from monolith.promotions.errors import VoucherUsedUp
 from monolith.promotions.models import Redemption
+from monolith.promotions.services import redeem_voucher
 from tests.contexts.factories import ADDRESS, a_product, a_user, a_voucher, an_order, stock_of
 
 YESTERDAY = timezone.now() - datetime.timedelta(days=1)
@@ -96,3 +101,37 @@ def test_the_checkout_page_takes_a_voucher_and_refuses_one_at_its_field(visit, r
     page = browser.post("/checkout/", ADDRESS | {"voucher": "GARISH-20"}, follow=True)
     assert "With GARISH-20 you saved" in page.text
     assert "voucher" not in Order.objects.get().address
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_checkouts_at_once_one_gets_the_last_redemption():
+    voucher = a_voucher(limit=1)
+    orders = [
+        Order.objects.create(number=f"P-{name}", buyer=a_user(name), address=ADDRESS, total=Decimal("25.00"))
+        for name in ("ada", "bruno")
+    ]
+    both_have_begun, came_of_it = threading.Barrier(2, timeout=10), []
+
+    def check_out(order):
+        try:
+            with transaction.atomic():
+                both_have_begun.wait()
+                redeem_voucher(code=voucher.code, order=order)
+            came_of_it.append("redeemed")
+        except VoucherUsedUp:
+            came_of_it.append("refused")
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=check_out, args=(order,)) for order in orders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    voucher.refresh_from_db()
+    assert (sorted(came_of_it), voucher.redeemed) == (["redeemed", "refused"], 1)
+
+
+def test_a_voucher_is_found_however_its_code_was_entered(ask, rug):
+    a_voucher("Garish-Summer")
+    assert an_order(ask("buyer"), rug, voucher="garish-summer").redemption
