@@ -40,7 +40,7 @@ test: install ## Run every suite, each home's in a process of its own.
 suites:
 	@failed=; \
 	suite() { echo; echo "== pytest $$*"; $(BIN)/pytest "$$@" || failed="$$failed [$$*]"; }; \
-	suite tests/contexts tests/architecture --home monolith; \
+	suite tests/contexts tests/architecture --home monolith -n 2; \
 	suite tests/contexts/catalog --home catalog; \
 	suite tests/strangler; \
 	if [ -d tests/journeys ]; then suite tests/journeys; fi; \
