@@ -100,11 +100,11 @@ def backfill(
         raise CopyRefused("No tables are named, so there is nothing to copy. Nothing was changed.")
     with connection(source_url, "owner") as owner, connection(target_url, "follower") as follower:
         try:
-            _refuse_one_database(owner, follower)
-            with _alone(follower), _one_snapshot(owner):
+            refuse_one_database(owner, follower)
+            with alone(follower), _one_snapshot(owner):
                 shapes = [agreed(owner, follower, name) for name in dict.fromkeys(tables)]
-                follower.execute(_schema())
-                copy = _Copy(owner, follower, tell, chunk_rows)
+                follower.execute(schema())
+                copy = Copy(owner, follower, tell, chunk_rows)
                 done, keys, sequences = copy.run(shapes, restart)
         except psycopg.Error as error:
             raise CopyFailed(
@@ -114,8 +114,8 @@ def backfill(
     return CopyReport(tuple(done), keys, sequences, time.perf_counter() - start)
 
 
-class _Copy:
-    """One run over both connections."""
+class Copy:
+    """The pieces of a copy over both connections; following puts them together in its own way."""
 
     def __init__(self, owner: Connection, follower: Connection, tell: Tell, chunk_rows: int) -> None:
         self.owner, self.follower, self.tell, self.chunk_rows = owner, follower, tell, chunk_rows
@@ -129,21 +129,21 @@ class _Copy:
         for table, way in ways.items():
             match way:
                 case "equal":
-                    rows = self._count(self.owner, table)
+                    rows = self.count(self.owner, table)
                     done.append(TableCopied(table.name, way, 0))
                     self.tell(Progress(table.name, rows, rows))
                 case "levelled":
-                    done.append(self._level(table))
+                    done.append(self.level(table))
                 case _:
                     done.append(self._fill(table, resumed=way == "resumed"))
-        keys, sequences = self._finish(tables)
+        keys, sequences = self.finish(tables)
         for table in (table for table, way in ways.items() if way != "equal"):
             self.follower.execute(sql.SQL("ANALYZE {}").format(table.identifier))
         return done, keys, sequences
 
     def _way(self, table: Table, restart: bool) -> str:
         """How this table gets there, from what the follower holds now."""
-        there = self._count(self.follower, table)
+        there = self.count(self.follower, table)
         kept = self.follower.execute(
             "SELECT rows FROM strangler_movement.backfill_progress "
             "WHERE table_name = %s AND shape = %s AND finished_at IS NULL AND after_key IS NOT NULL",
@@ -159,15 +159,15 @@ class _Copy:
     # ── an empty table ───────────────────────────────────────────────────────────────────────────
 
     def _fill(self, table: Table, resumed: bool) -> TableCopied:
-        after, rows = self._begin(table, resumed)
-        total, before = self._count(self.owner, table), rows
+        after, rows = self.begin(table, resumed)
+        total, before = self.count(self.owner, table), rows
         self.tell(Progress(table.name, rows, total))
         # Without statistics the planner may sort the whole table for every chunk; the key's index never does.
-        with self._settings(enable_seqscan="off", enable_bitmapscan="off"):
-            while upto := self._boundary(table, after):
+        with self.settings(enable_seqscan="off", enable_bitmapscan="off"):
+            while upto := self.boundary(table, after):
                 with self.follower.transaction():
-                    rows += self._chunk(table, after, upto)
-                    self._remember(table, upto, rows)
+                    rows += self.chunk(table, after, upto)
+                    self.remember(table, upto, rows)
                 self.tell(Progress(table.name, rows, total))
                 after = upto
         if not resumed:
@@ -176,12 +176,12 @@ class _Copy:
         here, there = summed_on_both(self.owner, self.follower, table)
         if here == there:
             return TableCopied(table.name, "resumed", rows - before)
-        level = self._level(table)
+        level = self.level(table)
         return TableCopied(
             table.name, "resumed", rows - before + level.written, level.replaced, level.deleted
         )
 
-    def _begin(self, table: Table, resumed: bool) -> tuple[list[str] | None, int]:
+    def begin(self, table: Table, resumed: bool) -> tuple[list[str] | None, int]:
         """The key to go on after and the rows that are there; a fresh start forgets what was remembered."""
         if resumed:
             found = self.follower.execute(
@@ -198,10 +198,10 @@ class _Copy:
         )
         return None, 0
 
-    def _boundary(self, table: Table, after: list[str] | None) -> list[str] | None:
+    def boundary(self, table: Table, after: list[str] | None) -> list[str] | None:
         """The last key of the chunk that follows `after`; None where nothing follows."""
         select = sql.SQL("SELECT {} FROM {} AS t {} ").format(
-            table.key_of("t", "::text"), table.identifier, _where(table, after, None)
+            table.key_of("t", "::text"), table.identifier, range_of(table, after, None)
         )
         whole = select + sql.SQL("ORDER BY {} OFFSET %s LIMIT 1").format(table.key_of("t"))
         if found := self.owner.execute(whole, [*(after or []), self.chunk_rows - 1]).fetchone():
@@ -210,14 +210,14 @@ class _Copy:
         found = self.owner.execute(rest, after or []).fetchone()
         return list(found) if found else None
 
-    def _chunk(self, table: Table, after: list[str] | None, upto: list[str]) -> int:
+    def chunk(self, table: Table, after: list[str] | None, upto: list[str]) -> int:
         """Stream one chunk; the number of rows."""
         rows = sql.SQL("SELECT {} FROM {} AS t {} ORDER BY {}").format(
-            table.column_list, table.identifier, _where(table, after, upto), table.key_of("t")
+            table.column_list, table.identifier, range_of(table, after, upto), table.key_of("t")
         )
-        return self._stream(rows, [*(after or []), *upto], table.identifier, table.column_list)
+        return self.stream(rows, [*(after or []), *upto], table.identifier, table.column_list)
 
-    def _remember(self, table: Table, key: list[str], rows: int) -> None:
+    def remember(self, table: Table, key: list[str], rows: int) -> None:
         self.follower.execute(
             "UPDATE strangler_movement.backfill_progress SET after_key = %s, rows = %s, moved_at = now() "
             "WHERE table_name = %s",
@@ -226,12 +226,12 @@ class _Copy:
 
     # ── a table that holds rows ──────────────────────────────────────────────────────────────────
 
-    def _level(self, table: Table) -> TableCopied:
+    def level(self, table: Table) -> TableCopied:
         """Bring a table that holds rows to equality, in one transaction.
 
         Differing rows are deleted before any is written, so that unique values can swap between rows.
         """
-        total = self._count(self.owner, table)
+        total = self.count(self.owner, table)
         self.tell(Progress(table.name, 0, total))
         same_key = sql.SQL("({}) = ({})").format(table.key_of("s"), table.key_of("t"))
         with self.follower.transaction():
@@ -265,7 +265,7 @@ class _Copy:
                 "SELECT {key}, 0::bigint AS owner_hash FROM {t} WITH NO DATA"
             ).format(key=key, t=table.identifier)
         )
-        self._stream(
+        self.stream(
             sql.SQL("SELECT {}, {} FROM {} AS t").format(key, table.row_hash, table.identifier),
             [],
             sql.Identifier("pg_temp", "owner_row"),
@@ -292,13 +292,13 @@ class _Copy:
             cursor.execute(missing)
             while keys := cursor.fetchmany(self.chunk_rows):
                 columns = [list(values) for values in zip(*keys, strict=True)]
-                written += self._stream(rows, columns, table.identifier, table.column_list)
+                written += self.stream(rows, columns, table.identifier, table.column_list)
                 self.tell(Progress(table.name, written, total))
         return written
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 
-    def _finish(self, tables: list[Table]) -> tuple[int, int]:
+    def finish(self, tables: list[Table]) -> tuple[int, int]:
         """Put the foreign keys back, move the sequences past what was copied, mark all of it as finished."""
         with self.follower.transaction():
             for table in tables:
@@ -338,7 +338,7 @@ class _Copy:
 
     # ── both sides ───────────────────────────────────────────────────────────────────────────────
 
-    def _stream(
+    def stream(
         self, rows: sql.Composed, parameters: list[Any], into: sql.Identifier, columns: sql.Composed
     ) -> int:
         """COPY a query of the owner into a table of the follower, in blocks; the number of rows."""
@@ -355,12 +355,12 @@ class _Copy:
                 writing.write(bytes(block))
             return target.rowcount
 
-    def _count(self, side: Connection, table: Table) -> int:
+    def count(self, side: Connection, table: Table) -> int:
         found = side.execute(sql.SQL("SELECT count(*) FROM {}").format(table.identifier)).fetchone()
         return found[0] if found else 0
 
     @contextmanager
-    def _settings(self, **settings: str) -> Iterator[None]:
+    def settings(self, **settings: str) -> Iterator[None]:
         """Settings of the owner's connection, until the end of the block."""
         for name, value in settings.items():
             self.owner.execute("SELECT set_config(%s, %s, false)", [name, value])
@@ -369,7 +369,7 @@ class _Copy:
             self.owner.execute(sql.SQL("RESET {}").format(sql.Identifier(name)))
 
 
-def _where(table: Table, after: list[str] | None, upto: list[str] | None) -> sql.Composed:
+def range_of(table: Table, after: list[str] | None, upto: list[str] | None) -> sql.Composed:
     """The rows after one key and up to another, both as lists of texts that the caller passes."""
     bounds = [
         sql.SQL("ROW({}) {} ROW({})").format(table.key_of("t"), sql.SQL(operator), table.key_parameters)
@@ -379,18 +379,18 @@ def _where(table: Table, after: list[str] | None, upto: list[str] | None) -> sql
     return sql.SQL("WHERE {}").format(sql.SQL(" AND ").join(bounds)) if bounds else sql.Composed([])
 
 
-def _schema() -> str:
+def schema() -> str:
     return (files("strangler.movement") / "schema.sql").read_text()
 
 
-def _refuse_one_database(owner: Connection, follower: Connection) -> None:
+def refuse_one_database(owner: Connection, follower: Connection) -> None:
     who = "SELECT current_database(), pg_postmaster_start_time(), inet_server_port()"
     if owner.execute(who).fetchone() == follower.execute(who).fetchone():
         raise CopyRefused("The owner and the follower are one and the same database. Nothing was copied.")
 
 
 @contextmanager
-def _alone(follower: Connection) -> Iterator[None]:
+def alone(follower: Connection) -> Iterator[None]:
     """Hold the copy's lock for the block."""
     deadline = time.monotonic() + LOCK_WITHIN
     while not (follower.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone() or (False,))[0]:

@@ -1,9 +1,12 @@
-"""What movement refuses, and what can stop a copy half way.
+"""What movement refuses, and what can stop rows half way.
 
 StranglerError
 └── MovementError        1  something about rows in motion
     ├── CopyRefused      1  it would not be right to begin: nothing was written
-    └── CopyFailed       1  it began and could not end: what was committed stays, the same command goes on
+    ├── CopyFailed       1  it began and could not end: what was committed stays, the same command goes on
+    ├── CaptureRefused   1  the owner's tables can't be captured as they are: nothing was changed
+    ├── FollowHeld       1  the next window must not be applied: it stays at the owner, and is tried again
+    └── FollowFailed     1  a database stopped the stream: the next run goes on after the last window
 """
 
 from __future__ import annotations
@@ -21,3 +24,15 @@ class CopyRefused(MovementError):
 
 class CopyFailed(MovementError):
     """A database stopped the copy; chunks that were committed stay, and the next run goes on from them."""
+
+
+class CaptureRefused(MovementError):
+    """A table can't be captured, or a name of ours is taken; nothing was changed."""
+
+
+class FollowHeld(MovementError):
+    """The two sides no longer fit together; changes gather at the owner until they do."""
+
+
+class FollowFailed(MovementError):
+    """A database stopped the stream; what was committed stays, and the next run goes on from there."""

@@ -84,6 +84,6 @@ def pair(databases: Pair) -> Iterator[Pair]:
         "SET client_min_messages = warning",
         "DROP SCHEMA public CASCADE",
         "CREATE SCHEMA public",
-        "DROP SCHEMA IF EXISTS strangler_movement CASCADE",
+        "DROP SCHEMA IF EXISTS strangler_movement, strangler_capture CASCADE",
     )
     databases.on_owner(f"ALTER DATABASE {urlsplit(databases.owner).path[1:]} RESET ALL")

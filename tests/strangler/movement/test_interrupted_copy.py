@@ -165,9 +165,9 @@ def test_a_chunk_and_its_progress_are_one_transaction(pair, monkeypatch):
 
 
 def break_third_chunk(follower: Connection) -> None:
-    from strangler.movement.backfill import _schema
+    from strangler.movement.backfill import schema
 
-    follower.execute(_schema())
+    follower.execute(schema())
     with psycopg.ClientCursor(follower) as cursor:
         cursor.execute(
             """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS

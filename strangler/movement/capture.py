@@ -1,0 +1,168 @@
+"""Changes of the owner's tables, taken by triggers whatever code path wrote them: following begins here.
+
+Admin, bulk update, raw SQL and TRUNCATE all leave a row in `strangler_capture.change`. What the role `echo`
+writes isn't taken: that is the applier of a stream in the other direction, told apart by who logged in and
+never by a setting that a session could change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+
+import psycopg
+from psycopg import sql
+
+from strangler.movement.errors import CaptureRefused, CopyRefused, FollowFailed
+from strangler.movement.tables import Connection, Table, connection, read, sentence
+
+MARK = "strangler: changes of followed tables"  # the comment that says whose the schema is
+LOCK = 0x5742_4343  # advisory, in the owner's database: one installation at a time
+
+# Row triggers fire in the order of their names. These come before the owner's own and the foreign keys',
+# lest a trigger that writes the same row once more is captured before what it answers to.
+TRIGGERS = {
+    "00_strangler_key": "AFTER UPDATE ON {table} FOR EACH ROW WHEN ({moved}{and_not_echo}) "
+    "EXECUTE FUNCTION strangler_capture.take({name}, 'again')",
+    "00_strangler_row": "AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW {when_not_echo} "
+    "EXECUTE FUNCTION strangler_capture.take({name})",
+    "00_strangler_truncate": "AFTER TRUNCATE ON {table} FOR EACH STATEMENT {when_not_echo} "
+    "EXECUTE FUNCTION strangler_capture.take({name})",
+}
+
+
+def install(owner_url: str, tables: Sequence[str], *, echo: str | None = None) -> tuple[str, ...]:
+    """Capture `tables` from here on; the names of those that weren't captured whole before.
+
+    One transaction, whose locks wait for the writers in flight, so that no change falls between. Installed
+    again it changes nothing. Raises CaptureRefused where a name is taken or a table can't be captured.
+    """
+    with _alone(owner_url) as owner:
+        _refuse_taken_schema(owner)
+        owner.execute((files("strangler.movement") / "capture.sql").read_text())
+        return tuple(name for name in tables if _capture(owner, _capturable(owner, name), echo))
+
+
+def remove(owner_url: str, tables: Sequence[str] | None = None) -> None:
+    """Capture `tables` no more (None: none at all, and forget every change); nothing to do is no error."""
+    with _alone(owner_url) as owner:
+        _refuse_taken_schema(owner)
+        if owner.execute("SELECT to_regnamespace('strangler_capture') IS NULL").fetchone() == (True,):
+            return
+        captured = {name for (name,) in owner.execute("SELECT table_name FROM strangler_capture.captured")}
+        for name in captured if tables is None else captured.intersection(tables):
+            table = sql.Identifier(*name.split("."))
+            if owner.execute("SELECT to_regclass(%s)", [table.as_string(owner)]).fetchone() != (None,):
+                for trigger in _ours(owner, table):
+                    owner.execute(sql.SQL("DROP TRIGGER {} ON {}").format(sql.Identifier(trigger), table))
+            owner.execute("DELETE FROM strangler_capture.captured WHERE table_name = %s", [name])
+            owner.execute("DELETE FROM strangler_capture.change WHERE table_name = %s", [name])
+        if tables is None:
+            owner.execute("DROP SCHEMA strangler_capture CASCADE")
+
+
+@contextmanager
+def _alone(owner_url: str) -> Iterator[Connection]:
+    """A transaction at the owner that nobody else installs beside."""
+    with connection(owner_url, "owner") as owner:
+        try:
+            with owner.transaction():
+                owner.execute("SET LOCAL client_min_messages = warning")
+                owner.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+                yield owner
+        except psycopg.Error as error:
+            raise FollowFailed(
+                f"The owner's database refuses the capture: {sentence(error)} Its tables stayed as they were; "
+                "try again when no long transaction holds them."
+            ) from error
+
+
+def _refuse_taken_schema(owner: Connection) -> None:
+    found = owner.execute(
+        "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = 'strangler_capture'"
+    ).fetchone()
+    if found and found[0] != MARK:
+        raise CaptureRefused(
+            "The owner's database has a schema strangler_capture that isn't ours. Nothing was changed; "
+            "rename it, or drop it."
+        )
+
+
+def _capturable(owner: Connection, name: str) -> Table:
+    try:
+        table = read(owner, name, "owner")
+    except CopyRefused as refusal:
+        raise CaptureRefused(str(refusal)) from None
+    kind = owner.execute("SELECT relkind FROM pg_class WHERE oid = %s::regclass", [_text(owner, table)])
+    if kind.fetchone() == ("p",):
+        raise CaptureRefused(
+            f"{name} is partitioned, and each of its partitions writes rows in a shape of its own. "
+            "Nothing was changed; name the partitions instead."
+        )
+    return table
+
+
+def _capture(owner: Connection, table: Table, echo: str | None) -> bool:
+    """Put the triggers on one table, unless they stand there as they should; whether they had to be put."""
+    definitions = _definitions(table, echo)
+    there = _ours(owner, table.identifier)
+    wanted = {name: definition.as_string(owner) for name, definition in definitions.items()}
+    kept = owner.execute(
+        "SELECT 1 FROM strangler_capture.captured WHERE table_name = %s", [table.name]
+    ).fetchone()
+    # The comment is what was asked for; the definition as PostgreSQL prints it reads otherwise.
+    if kept and there == {name: ("A", definition) for name, definition in wanted.items()}:
+        return False
+    for name in there:
+        owner.execute(sql.SQL("DROP TRIGGER {} ON {}").format(sql.Identifier(name), table.identifier))
+    for name, definition in wanted.items():
+        trigger = sql.Identifier(name)
+        owner.execute(sql.SQL("CREATE TRIGGER {} {}").format(trigger, sql.SQL(definition)))
+        # ALWAYS: a session in the replica role writes rows too.
+        owner.execute(sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(table.identifier, trigger))
+        owner.execute(
+            sql.SQL("COMMENT ON TRIGGER {} ON {} IS {}").format(
+                trigger, table.identifier, sql.Literal(definition)
+            )
+        )
+    owner.execute(
+        """INSERT INTO strangler_capture.captured (table_name) VALUES (%s) ON CONFLICT (table_name)
+           DO UPDATE SET capture = gen_random_uuid(), installed_at = now()""",
+        [table.name],
+    )
+    return True
+
+
+def _definitions(table: Table, echo: str | None) -> dict[str, sql.Composed]:
+    old, new = table.key_of("old"), table.key_of("new")
+    not_echo = sql.SQL("session_user <> {}").format(sql.Literal(echo)) if echo else sql.SQL("")
+    parts = {
+        "table": table.identifier,
+        "name": sql.Literal(table.name),
+        "moved": sql.SQL("ROW({}) IS DISTINCT FROM ROW({})").format(old, new),
+        "and_not_echo": sql.SQL(" AND {}").format(not_echo) if echo else sql.SQL(""),
+        "when_not_echo": sql.SQL("WHEN ({})").format(not_echo) if echo else sql.SQL(""),
+    }
+    return {name: sql.SQL(text).format(**parts) for name, text in TRIGGERS.items()}
+
+
+def _ours(owner: Connection, table: sql.Identifier) -> dict[str, tuple[str, str]]:
+    """Our triggers on a table: how each is enabled, and what was asked for. Refuses a name that is taken."""
+    found = owner.execute(
+        """SELECT tgname, tgenabled::text, coalesce(obj_description(t.oid, 'pg_trigger'), ''),
+                  pronamespace::regnamespace::text = 'strangler_capture'
+           FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = tgfoid
+           WHERE tgrelid = %s::regclass AND tgname = ANY(%s)""",
+        [table.as_string(owner), list(TRIGGERS)],
+    ).fetchall()
+    for name, _, _, ours in found:
+        if not ours:
+            raise CaptureRefused(
+                f"{table.as_string(owner)} has a trigger {name} that isn't ours. Nothing was changed; rename it."
+            )
+    return {name: (enabled, asked) for name, enabled, asked, _ in found}
+
+
+def _text(owner: Connection, table: Table) -> str:
+    return table.identifier.as_string(owner)
