@@ -73,8 +73,8 @@ def _alone(owner_url: str) -> Iterator[Connection]:
                 yield owner
         except psycopg.Error as error:
             raise FollowFailed(
-                f"The owner's database refuses the capture: {sentence(error)} Its tables stayed as they were; "
-                "try again when no long transaction holds them."
+                f"The owner's database refuses the capture: {sentence(error)} Its tables stayed as they "
+                "were; try again when no long transaction holds them."
             ) from error
 
 
@@ -159,7 +159,8 @@ def _ours(owner: Connection, table: sql.Identifier) -> dict[str, tuple[str, str]
     for name, _, _, ours in found:
         if not ours:
             raise CaptureRefused(
-                f"{table.as_string(owner)} has a trigger {name} that isn't ours. Nothing was changed; rename it."
+                f"{table.as_string(owner)} has a trigger {name} that isn't ours. Nothing was changed; "
+                "rename it."
             )
     return {name: (enabled, asked) for name, enabled, asked, _ in found}
 

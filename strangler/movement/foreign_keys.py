@@ -11,7 +11,7 @@ from __future__ import annotations
 import psycopg
 from psycopg import sql
 
-from strangler.movement.errors import CopyFailed
+from strangler.movement.errors import CopyFailed, CopyRefused
 from strangler.movement.tables import Connection, Table, sentence
 
 
@@ -68,3 +68,23 @@ def put_back(follower: Connection) -> int:
             [table, name],
         )
     return len(owed)
+
+
+def refuse_immediate(follower: Connection, tables: list[Table]) -> None:
+    """CopyRefused where a foreign key of `tables` acts or checks before the end of a transaction.
+
+    A window deletes a row that it is about to write again: such a key would stop it, or carry the delete on.
+    """
+    found = follower.execute(
+        """SELECT conrelid::regclass::text, conname FROM pg_constraint
+           WHERE contype = 'f' AND conparentid = 0
+             AND (conrelid = ANY(%(names)s::regclass[]) OR confrelid = ANY(%(names)s::regclass[]))
+             AND NOT (condeferrable AND confdeltype = 'a')
+           ORDER BY 1, 2""",
+        {"names": [table.identifier.as_string(follower) for table in tables]},
+    ).fetchone()
+    if found:
+        raise CopyRefused(
+            f"The follower's foreign key {found[1]} of {found[0]} can't wait for the end of a transaction, "
+            "or cascades by itself. Nothing was changed; make it DEFERRABLE, ON DELETE NO ACTION."
+        )

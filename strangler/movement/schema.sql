@@ -20,3 +20,19 @@ CREATE TABLE IF NOT EXISTS strangler_movement.foreign_key_set_aside (
     touches      text[] NOT NULL,                  -- the tables at its two ends
     PRIMARY KEY (table_name, name)
 );
+
+-- Tables that follow their owner.
+CREATE TABLE IF NOT EXISTS strangler_movement.followed (
+    table_name   text PRIMARY KEY,
+    capture      uuid NOT NULL,                    -- the owner's; another one means that changes were missed
+    state        text NOT NULL CHECK (state IN ('filling', 'levelling', 'following'))
+);
+
+-- Up to which of the owner's snapshots everything above is applied; one row.
+CREATE TABLE IF NOT EXISTS strangler_movement.watermark (
+    one          boolean PRIMARY KEY DEFAULT true CHECK (one),
+    follower     uuid NOT NULL DEFAULT gen_random_uuid(),   -- what the owner knows this follower by
+    snapshot     pg_snapshot,                               -- NULL before the first window
+    windows      bigint NOT NULL DEFAULT 0,
+    moved_at     timestamptz NOT NULL DEFAULT now()
+);

@@ -19,10 +19,14 @@ ROLE = "strangler_movement_follower"
 
 @dataclass(frozen=True)
 class Pair:
-    """URLs of the owner's and the follower's database, and SQL on each."""
+    """URLs of the owner's and the follower's database, and SQL on each.
+
+    `applier` is the follower's once more, for a login role of its own that is a member of the follower's.
+    """
 
     owner: str
     follower: str
+    applier: str
 
     def on_owner(self, *statements: str) -> list[tuple]:
         return _run(self.owner, statements)
@@ -56,8 +60,10 @@ def role(server: str) -> Iterator[tuple[str, str]]:
     """A login role as the kit gives one to a follower: it owns its database, and nothing else."""
     name, password = f"{ROLE}_{secrets.token_hex(3)}", secrets.token_hex(8)
     _run(server, (f"CREATE ROLE {name} LOGIN PASSWORD '{password}'",))
+    applier = f"CREATE ROLE {name}_applier LOGIN PASSWORD '{password}' IN ROLE {name}"
+    _run(server, (applier,))
     yield name, password
-    _run(server, (f"DROP ROLE {name}",))
+    _run(server, (f"DROP ROLE {name}_applier", f"DROP ROLE {name}"))
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +77,7 @@ def databases(server: str, role: tuple[str, str]) -> Iterator[Pair]:
         yield Pair(
             urlunsplit(parts._replace(path=f"/{owner}")),
             urlunsplit(parts._replace(netloc=f"{name}:{password}@{host}", path=f"/{follower}")),
+            urlunsplit(parts._replace(netloc=f"{name}_applier:{password}@{host}", path=f"/{follower}")),
         )
     finally:
         _run(server, (f"DROP DATABASE {owner} WITH (FORCE)", f"DROP DATABASE {follower} WITH (FORCE)"))
