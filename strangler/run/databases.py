@@ -50,10 +50,10 @@ def resolve(
             continue
         name = f"{_database_of(beside)}_{database.name}" if beside else config.name
         if embedded and _root(config, database, environment) is None:
-            password = _password(state, f"embedded/{name}")
+            password = password_of(state, f"embedded/{name}")
             urls[database.name] = _make(database, embedded, name, password)
         elif beside:
-            password = _password(state, f"{urlsplit(beside).netloc.rpartition('@')[2]}/{name}")
+            password = password_of(state, f"{urlsplit(beside).netloc.rpartition('@')[2]}/{name}")
             urls[database.name] = _make(database, beside, name, password)
         else:
             raise DatabaseRefuses(f"Nothing names the database {database.name!r}. Set {database.env}.")
@@ -106,7 +106,7 @@ def _make(database: Database, server: str, name: str, password: str) -> str:
     return url
 
 
-def _password(state: Path, key: str) -> str:
+def password_of(state: Path, key: str) -> str:
     """The password that this project gave the role `key` (server/name), made on first use."""
     path = state / PASSWORDS
     passwords: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}

@@ -1,4 +1,4 @@
-"""The follower becomes what the owner is, whatever was written, in whatever order, during the copy or after."""
+"""The follower becomes what the owner is, whatever was written, in whatever order, at whatever moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A follower that is killed in the middle of a chunk or a window goes on; nothing is lost, nothing doubled."""
+"""A follower that is killed in the middle of a chunk or a window goes on: nothing lost, nothing doubled."""
 
 from __future__ import annotations
 
