@@ -53,6 +53,7 @@ VERBS: dict[str, tuple[Verb, ...]] = {
     "Compare and copy": (
         Verb("compare", "strangler.compare.commands:compare", "Replay recorded traffic against both homes."),
         Verb("copy", "strangler.movement.commands:copy", "Copy a capability's rows to its new home."),
+        Verb("verify", "strangler.movement.verify_command:command", "Compare every row of both homes."),
     ),
 }
 

@@ -1,0 +1,102 @@
+"""`strangler verify`: which rows at the new home aren't the owner's, by table and key; and sending them again."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import rich_click as click
+from rich.console import Console
+from rich.table import Table
+
+from strangler import config as project
+from strangler.errors import UsageError
+from strangler.movement.commands import databases
+from strangler.movement.errors import CopyRefused
+from strangler.movement.verify import Verified, resend, verify
+
+SHOWN = 20  # differences that are printed; --json has all
+
+
+@click.command("verify", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("capability")
+@click.option("--repair", is_flag=True, help="Say which rows the owner would send again.")
+@click.option("--execute", is_flag=True, help="With --repair: have them sent, and verify once more.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+@click.pass_obj
+def command(root: Path, capability: str, repair: bool, execute: bool, as_json: bool) -> None:
+    """Compare every row of a capability's tables on both sides, while both are written.
+
+    Rows under way aren't reported: each suspect is looked at again behind a mark in the change stream.
+    Exits with 1 if a row differs, or if the owner wrote one all the time and nothing can be said of it.
+    """
+    from strangler.run.session import running_system
+
+    if execute and not repair:
+        raise UsageError("--execute goes with --repair. Nothing was changed.")
+    config = project.load(root)
+    moved = config.capability(capability)
+    with running_system(config, quiet=as_json) as system:
+        source, target = databases(config, moved, system)
+        found, sent = verify(source, target, moved.tables), 0
+        before = found
+        if execute and found.differences:
+            if not found.followed:
+                raise CopyRefused(
+                    f"{found.reason} {capability} doesn't follow its owner, so nothing can be sent again. "
+                    "Nothing was changed; run `strangler copy` instead."
+                )
+            sent = resend(source, found.differences)
+            found = verify(source, target, moved.tables)
+    if as_json:
+        click.echo(json.dumps(_as_json(capability, before, found, sent), indent=2))
+    else:
+        _print(before, found, repair, sent)
+    if not found.equal:
+        sys.exit(1)
+
+
+def _print(before: Verified, found: Verified, repair: bool, sent: int) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in ("table", "rows", "suspects", "differ", "unsettled"):
+        table.add_column(heading, no_wrap=True, justify="left" if heading == "table" else "right")
+    for one in before.tables:
+        counts = (one.rows, one.suspects, len(one.differences), len(one.unsettled))
+        table.add_row(one.name, *(f"{count:,}" for count in counts))
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    for difference in before.differences[:SHOWN]:
+        console.print(f"{difference}.", style="red", markup=False)
+    if len(before.differences) > SHOWN:
+        console.print(f"... and {len(before.differences) - SHOWN:,} more; --json names them all.")
+    if sent:
+        console.print(f"The owner sent {sent:,} rows again. Verified once more:")
+    elif repair and before.differences:
+        console.print(
+            f"With --execute the owner would send these {len(before.differences):,} rows again. "
+            "Nothing was changed."
+        )
+    console.print(found.reason, style=None if found.equal else "red")
+
+
+def _as_json(capability: str, before: Verified, found: Verified, sent: int) -> dict[str, object]:
+    return {
+        "capability": capability,
+        "equal": found.equal,
+        "reason": found.reason,
+        "followed": found.followed,
+        "seconds": round(before.seconds, 3),
+        "tables": [
+            {
+                "name": table.name,
+                "rows": table.rows,
+                "suspects": table.suspects,
+                "differences": [{"key": one.key, "kind": one.kind} for one in table.differences],
+                "unsettled": table.unsettled,
+            }
+            for table in before.tables
+        ],
+        "sent_again": sent,
+        "left": [str(one) for one in found.differences],
+    }
