@@ -24,9 +24,7 @@ from strangler.movement.tables import Connection, Table, agreed, connection, rea
 
 BUCKETS = 1024  # a power of two; a million rows make buckets of a thousand
 LOOKS = 20  # at a row that the owner keeps writing, before it counts as unsettled
-AGREEING = (
-    2  # looks that must find a difference: between the two reads of one, a row may change and change back
-)
+AGREEING = 2  # looks that must find a difference: within one, a row may come and go again unseen
 APPLIED_WITHIN = 30.0  # seconds for the follower to come to a mark
 POLL_SECONDS = 0.02
 
@@ -36,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Difference:
-    """A row that isn't the owner's: "missing" at the follower, "extra" there, or "different"; key as texts."""
+    """A row that isn't the owner's: "missing" at the follower, "extra" there, "different"; key as texts."""
 
     table: str
     key: Key
@@ -140,7 +138,7 @@ class _Look:
         )
 
     def _settle(self, suspects: set[Key]) -> tuple[list[Difference], set[Key]]:
-        """Differences among the suspects, and those that can't be told because the owner keeps writing them."""
+        """Differences among the suspects, and those of which the owner's writing lets nothing be said."""
         differences: list[Difference] = []
         agreeing: Counter[Key] = Counter()
         left = suspects
@@ -246,8 +244,8 @@ class _Look:
         while self.follower.execute(seen, [mark]).fetchone() != (True,):
             if time.monotonic() > deadline:
                 raise FollowFailed(
-                    f"The follower hasn't applied a mark within {APPLIED_WITHIN:.0f} s, so nothing can be said "
-                    "of its rows. Nothing was changed; does `python -m strangler.movement.follower` run?"
+                    f"The follower hasn't applied a mark within {APPLIED_WITHIN:.0f} s, so nothing can be "
+                    "said of its rows. Nothing was changed; does `python -m strangler.movement.follower` run?"
                 )
             time.sleep(POLL_SECONDS)
 

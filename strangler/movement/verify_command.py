@@ -1,4 +1,4 @@
-"""`strangler verify`: which rows at the new home aren't the owner's, by table and key; and sending them again."""
+"""`strangler verify`: which rows at the new home aren't the owner's, by table and key; and mending them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every corrupted row is found by table and key, none is invented while both sides are written, all are mended."""
+"""Every corrupted row is found by table and key, none is invented under writes, and all are mended."""
 
 from __future__ import annotations
 
@@ -44,9 +44,11 @@ def rugs(pair):
     """2,000 rugs and some knots with awkward keys at the owner."""
     pair.on_both(RUG, KNOT)
     pair.on_owner(
-        """INSERT INTO rug SELECT n, 'GARISH-RUG-' || n, n, CASE n WHEN 9 THEN 'null' ELSE '{"a": 1}' END::json
+        """INSERT INTO rug
+           SELECT n, 'GARISH-RUG-' || n, n, CASE n WHEN 9 THEN 'null' ELSE '{"a": 1}' END::json
            FROM generate_series(1, 2000) AS n""",
-        """INSERT INTO knot SELECT kind, n, '' FROM generate_series(1, 5) AS n, (VALUES ('a b'), ('q",u(o')) AS k(kind)""",
+        """INSERT INTO knot
+           SELECT kind, n, '' FROM generate_series(1, 5) AS n, (VALUES ('a b'), ('q",u(o')) AS k(kind)""",
     )
     return pair
 
