@@ -7,9 +7,10 @@ never by a setting that a session could change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Sequence
 from importlib.resources import files
+from typing import TypeVar
 
 import psycopg
 from psycopg import sql
@@ -19,6 +20,9 @@ from strangler.movement.tables import Connection, Table, connection, read, sente
 
 MARK = "strangler: changes of followed tables"  # the comment that says whose the schema is
 LOCK = 0x5742_4343  # advisory, in the owner's database: one installation at a time
+LOCK_MILLISECONDS, ATTEMPTS, PAUSE_SECONDS = 500, 20, 0.5  # for the tables' locks
+
+T = TypeVar("T")
 
 # Row triggers fire in the order of their names. These come before the owner's own and the foreign keys',
 # lest a trigger that writes the same row once more is captured before what it answers to.
@@ -38,16 +42,18 @@ def install(owner_url: str, tables: Sequence[str], *, echo: str | None = None) -
     One transaction, whose locks wait for the writers in flight, so that no change falls between. Installed
     again it changes nothing. Raises CaptureRefused where a name is taken or a table can't be captured.
     """
-    with _alone(owner_url) as owner:
-        _refuse_taken_schema(owner)
+
+    def put(owner: Connection) -> tuple[str, ...]:
         owner.execute((files("strangler.movement") / "capture.sql").read_text())
         return tuple(name for name in tables if _capture(owner, _capturable(owner, name), echo))
+
+    return _in_turn(owner_url, put)
 
 
 def remove(owner_url: str, tables: Sequence[str] | None = None) -> None:
     """Capture `tables` no more (None: none at all, and forget every change); nothing to do is no error."""
-    with _alone(owner_url) as owner:
-        _refuse_taken_schema(owner)
+
+    def take_away(owner: Connection) -> None:
         if owner.execute("SELECT to_regnamespace('strangler_capture') IS NULL").fetchone() == (True,):
             return
         captured = {name for (name,) in owner.execute("SELECT table_name FROM strangler_capture.captured")}
@@ -61,21 +67,37 @@ def remove(owner_url: str, tables: Sequence[str] | None = None) -> None:
         if tables is None:
             owner.execute("DROP SCHEMA strangler_capture CASCADE")
 
+    _in_turn(owner_url, take_away)
 
-@contextmanager
-def _alone(owner_url: str) -> Iterator[Connection]:
-    """A transaction at the owner that nobody else installs beside."""
+
+def _in_turn(owner_url: str, act: Callable[[Connection], T]) -> T:
+    """Do it in one transaction of the owner's, while nobody else installs, and again while a table is held.
+
+    Writers queue behind a lock that waits, and may wait for each other through it: it gives up before the
+    server looks for a deadlock (after one second), and comes again.
+    """
     with connection(owner_url, "owner") as owner:
-        try:
-            with owner.transaction():
-                owner.execute("SET LOCAL client_min_messages = warning")
-                owner.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-                yield owner
-        except psycopg.Error as error:
-            raise FollowFailed(
-                f"The owner's database refuses the capture: {sentence(error)} Its tables stayed as they "
-                "were; try again when no long transaction holds them."
-            ) from error
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with owner.transaction():
+                    owner.execute("SET LOCAL client_min_messages = warning")
+                    owner.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+                    owner.execute(f"SET LOCAL lock_timeout = '{LOCK_MILLISECONDS}ms'")
+                    _refuse_taken_schema(owner)
+                    return act(owner)
+            except psycopg.errors.LockNotAvailable as error:
+                if attempt == ATTEMPTS:
+                    raise FollowFailed(
+                        f"A transaction holds one of the tables, so no trigger can be put on it: "
+                        f"{sentence(error)} They stayed as they were; try again when it has ended."
+                    ) from error
+                time.sleep(PAUSE_SECONDS)
+            except psycopg.Error as error:
+                raise FollowFailed(
+                    f"The owner's database refuses the capture: {sentence(error)} Its tables stayed as they "
+                    "were; give its role CREATE on the database and let it own the tables."
+                ) from error
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _refuse_taken_schema(owner: Connection) -> None:

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from strangler.movement import capture
-from strangler.movement.errors import CaptureRefused
+from strangler.movement.errors import CaptureRefused, FollowFailed
 
 RUG = "CREATE TABLE rug (id int PRIMARY KEY, sku text UNIQUE, price float8, woven timestamptz)"
 CHANGES = "SELECT operation::text, content FROM strangler_capture.change ORDER BY id"
@@ -125,3 +125,17 @@ def test_what_can_t_be_captured_is_refused_and_nothing_is_left(pair, table, sent
     with pytest.raises(CaptureRefused, match=sentence):
         capture.install(pair.owner, ["rug"])
     assert pair.on_owner("SELECT to_regnamespace('strangler_capture')") == [(None,)]
+
+
+def test_a_table_that_a_transaction_holds_is_tried_again_and_then_said(pair, monkeypatch):
+    pair.on_owner(RUG)
+    monkeypatch.setattr(capture, "LOCK_MILLISECONDS", 50)
+    monkeypatch.setattr(capture, "ATTEMPTS", 3)
+    monkeypatch.setattr(capture, "PAUSE_SECONDS", 0.05)
+    with psycopg.connect(pair.owner) as holder:
+        holder.execute("INSERT INTO rug VALUES (1)")
+        with pytest.raises(FollowFailed, match="holds one of the tables"):
+            capture.install(pair.owner, ["rug"])
+        assert pair.on_owner(TRIGGERS) == []
+        monkeypatch.setattr(capture.time, "sleep", lambda _: holder.commit())
+        assert capture.install(pair.owner, ["rug"]) == ("rug",)
