@@ -39,11 +39,15 @@ CREATE TABLE IF NOT EXISTS strangler_capture.repair (
 );
 
 -- Names, types and order of a table's columns, in a number. Every change carries it, so that a row which was
--- written before a migration is never read as one that was written after it.
+-- written before a migration is never read as one that was written after it. (plpgsql keeps the plan, and a
+-- SET would cost as much again: this runs for every row that is written.)
 CREATE OR REPLACE FUNCTION strangler_capture.shape(relation oid) RETURNS bigint
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT hashtextextended(string_agg(concat_ws(' ', attname, atttypid, atttypmod), ',' ORDER BY attnum), 0)
-    FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT pg_catalog.hashtextextended(pg_catalog.string_agg(
+                pg_catalog.concat_ws(' ', attname, atttypid, atttypmod), ',' ORDER BY attnum), 0)
+            FROM pg_catalog.pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped);
+END
 $$;
 
 -- With the rights of the owner, since whoever writes rows need not be allowed to write here; and with the
