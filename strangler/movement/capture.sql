@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS strangler_capture.captured (
 CREATE TABLE IF NOT EXISTS strangler_capture.follower (
     name         text        PRIMARY KEY,
     applied      pg_snapshot NOT NULL,
+    windows      bigint      NOT NULL DEFAULT 0,
     moved_at     timestamptz NOT NULL DEFAULT now()
 );
 

@@ -116,14 +116,14 @@ class Following:
         if self.since:
             with self.owner.transaction():
                 self.owner.execute(
-                    """INSERT INTO strangler_capture.follower (name, applied) VALUES (%s, %s)
-                       ON CONFLICT (name) DO UPDATE SET applied = excluded.applied, moved_at = now()""",
-                    [self._name, self.since],
+                    """UPDATE strangler_capture.follower SET applied = %s, windows = %s, moved_at = now()
+                       WHERE name = %s""",
+                    [self.since, self._windows, self._name],
                 )
                 self.owner.execute(
-                    """DELETE FROM strangler_capture.change WHERE tx <
-                       (SELECT min(pg_snapshot_xmin(applied)::text::numeric)::text::xid8
-                        FROM strangler_capture.follower)"""
+                    """DELETE FROM strangler_capture.change AS c WHERE NOT EXISTS (
+                           SELECT FROM strangler_capture.follower AS f
+                           WHERE NOT pg_visible_in_snapshot(c.tx, f.applied))"""
                 )
         self._confirmed = time.monotonic()
 
@@ -137,28 +137,31 @@ class Following:
             "INSERT INTO strangler_movement.watermark DEFAULT VALUES ON CONFLICT (one) DO NOTHING"
         )
         found = self.follower.execute(
-            "SELECT follower::text, snapshot::text FROM strangler_movement.watermark"
+            "SELECT follower::text, snapshot::text, windows FROM strangler_movement.watermark"
         ).fetchone()
         assert found is not None  # it was inserted just now
-        self._name, self.since = found[0], found[1]
+        self._name, self.since, self._windows = found
         forgotten = self._owner_forgot()
         captures: dict[str, object] = dict(
             self.owner.execute("SELECT table_name, capture FROM strangler_capture.captured").fetchall()
         )
         kept = {
             name: state
-            for name, capture_, state in self.follower.execute(
-                "SELECT table_name, capture, state FROM strangler_movement.followed"
+            for name, capture_, shape, state in self.follower.execute(
+                "SELECT table_name, capture, shape, state FROM strangler_movement.followed"
             )
-            if captures.get(name) == capture_ and self.since and not forgotten
+            if name in self.tables
+            and (capture_, shape) == (captures[name], self.tables[name].fingerprint)
+            and self.since
+            and not forgotten
         }
+        self._captures = captures
         with self.follower.transaction():
             self.states = {name: self._state(table, kept.get(name)) for name, table in self.tables.items()}
             for name, state in self.states.items():
-                self._remember(name, state, captures[name])
+                self._remember(name, state)
         if any(state != "following" for state in self.states.values()):
             foreign_keys.set_aside(self.follower, list(self.tables.values()))
-        self._captures = captures
 
     def _owner_forgot(self) -> bool:
         """Whether the owner may have forgotten changes that this follower lacks: one restored from a backup.
@@ -171,11 +174,9 @@ class Following:
             [self._name],
         )
         found = self.owner.execute(
-            "SELECT pg_snapshot_xmin(applied) > pg_snapshot_xmin(%s::pg_snapshot) "
-            "FROM strangler_capture.follower WHERE name = %s",
-            [self.since, self._name],
+            "SELECT windows > %s FROM strangler_capture.follower WHERE name = %s", [self._windows, self._name]
         ).fetchone()
-        return bool(found and found[0])
+        return found == (True,)
 
     def _state(self, table: Table, kept: str | None) -> str:
         empty = self.follower.execute(
@@ -191,16 +192,16 @@ class Following:
     def _copied_to(self, table: Table) -> list[str] | None:
         """The last key that was copied."""
         found = self.follower.execute(
-            "SELECT after_key FROM strangler_movement.backfill_progress WHERE table_name = %s AND shape = %s",
-            [table.name, table.fingerprint],
+            "SELECT after_key FROM strangler_movement.backfill_progress WHERE table_name = %s", [table.name]
         ).fetchone()
         return found[0] if found else None
 
-    def _remember(self, name: str, state: str, capture_: object) -> None:
+    def _remember(self, name: str, state: str) -> None:
         self.follower.execute(
-            """INSERT INTO strangler_movement.followed VALUES (%s, %s, %s) ON CONFLICT (table_name)
-               DO UPDATE SET capture = excluded.capture, state = excluded.state""",
-            [name, capture_, state],
+            """INSERT INTO strangler_movement.followed (table_name, capture, shape, state)
+               VALUES (%s, %s, %s, %s) ON CONFLICT (table_name) DO UPDATE
+               SET capture = excluded.capture, shape = excluded.shape, state = excluded.state""",
+            [name, self._captures[name], self.tables[name].fingerprint, state],
         )
         self.states[name] = state
 
@@ -212,7 +213,7 @@ class Following:
         copying = any(state != "following" for state in self.states.values())
         if not new.changes and not copying and self._shapes and self._shapes[0] == shapes:
             return Step(0, 0, True)
-        before = dict(self.states)
+        states, tables = dict(self.states), self.tables
         try:
             with self.follower.transaction():
                 self._hold_unless_alike(shapes)
@@ -222,9 +223,9 @@ class Following:
                 copied = self._copy_on()
                 self._move_watermark(now)
         except BaseException:
-            self.states, self._shapes = before, None
+            self.states, self.tables, self._shapes = states, tables, None
             raise
-        self.since = now
+        self.since, self._windows = now, self._windows + 1
         return Step(changes, copied, all(state == "following" for state in self.states.values()))
 
     def _owner_shapes(self) -> list[int]:
@@ -249,7 +250,12 @@ class Following:
         ).fetchone() or ("",)
         if self._shapes == (shapes, here):
             return
-        self.tables = {name: _agreed(self.owner, self.follower, name) for name in self.tables}
+        before = self.tables
+        self.tables = {name: _agreed(self.owner, self.follower, name) for name in before}
+        for name, table in self.tables.items():
+            if table.fingerprint != before[name].fingerprint:
+                # A migration writes rows past every trigger: what they are is found by comparing all of them.
+                self._remember(name, "levelling")
         for n, table in enumerate(self.tables.values()):
             landing = sql.Identifier("pg_temp", f"landing_{n}")
             self.follower.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(landing))
@@ -268,13 +274,12 @@ class Following:
 
     def _apply(self, table: Table, new: Window, arrival: Arrival) -> int:
         """Write one table's part of a window; the number of changes in it."""
-        state = self.states[table.name]
-        if arrival.reshaped and state == "following":
-            # Written before a migration: what the rows are now is found by comparing all of them.
-            self._remember(table.name, "levelling", self._captures[table.name])
-        upto = self._copied_to(table) if state == "filling" else None
-        if self.states[table.name] == "levelling" or (state == "filling" and upto is None):
-            return 0
+        if arrival.reshaped:  # and back again, or the columns stand in another order: unreadable as they are
+            self._remember(table.name, "levelling")
+        filling = self.states[table.name] == "filling"
+        upto = self._copied_to(table) if filling else None
+        if self.states[table.name] == "levelling" or (filling and upto is None):
+            return 0  # the copy that comes reads these rows as they are now
         if arrival.truncated_at:
             self.follower.execute(sql.SQL("DELETE FROM {}").format(table.identifier))
         landing = sql.Identifier("pg_temp", f"landing_{list(self.tables).index(table.name)}")
@@ -308,7 +313,7 @@ class Following:
         table = self.tables[name]
         if self.states[name] == "levelling":
             level = self._copy.level(table)
-            self._remember(name, "following", self._captures[name])
+            self._remember(name, "following")
             return level.written + level.deleted
         after, rows = self._copy.begin(table, resumed=True)
         if name not in self._totals:
@@ -317,7 +322,7 @@ class Following:
         with self._copy.settings(enable_seqscan="off", enable_bitmapscan="off"):
             upto = self._copy.boundary(table, after)
             if upto is None:
-                self._remember(name, "following", self._captures[name])
+                self._remember(name, "following")
                 return 0
             written = self._copy.chunk(table, after, upto)
         self._copy.remember(table, upto, rows + written)

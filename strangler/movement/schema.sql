@@ -25,6 +25,8 @@ CREATE TABLE IF NOT EXISTS strangler_movement.foreign_key_set_aside (
 CREATE TABLE IF NOT EXISTS strangler_movement.followed (
     table_name   text PRIMARY KEY,
     capture      uuid NOT NULL,                    -- the owner's; another one means that changes were missed
+    shape        text NOT NULL,                    -- fingerprint; another one means a migration, which no
+                                                   -- trigger sees write
     state        text NOT NULL CHECK (state IN ('filling', 'levelling', 'following'))
 );
 

@@ -245,11 +245,14 @@ def test_what_every_follower_has_is_forgotten(rugs):
 def test_a_follower_restored_from_a_backup_compares_every_row(rugs):
     with follow(rugs) as stream:
         stream.catch_up()
-        (restored,) = rugs.on_follower("SELECT snapshot::text FROM strangler_movement.watermark")
+        ((snapshot, windows_),) = rugs.on_follower(
+            "SELECT snapshot::text, windows FROM strangler_movement.watermark"
+        )
         rugs.on_owner("UPDATE rug SET price = 7")
         stream.catch_up()
     rugs.on_follower(
-        f"UPDATE strangler_movement.watermark SET snapshot = '{restored[0]}'", "UPDATE rug SET price = 1"
+        f"UPDATE strangler_movement.watermark SET snapshot = '{snapshot}', windows = {windows_}",
+        "UPDATE rug SET price = 1",
     )
     with follow(rugs) as stream:
         assert set(stream.states.values()) == {"levelling"}
@@ -282,6 +285,39 @@ def test_a_follower_with_another_schema_holds_the_window_until_it_is_migrated(ru
         rugs.on_owner("UPDATE rug SET colour = 'blue'")
         stream.catch_up()
         assert_same(rugs)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 9])
+def test_what_a_migration_writes_past_every_trigger_is_found(rugs, steps):
+    """Each row gets a value of its own; before, while and after the table is copied."""
+    rugs.on_owner(RUGS.format(11, 40))
+    with follow(rugs, chunk_rows=10) as stream:
+        for _ in range(steps):
+            stream.step()
+        rugs.on_owner("UPDATE rug SET price = 41 WHERE id < 3")
+        rugs.on_both("ALTER TABLE rug ADD COLUMN token uuid DEFAULT gen_random_uuid()")
+        rugs.on_owner("UPDATE rug SET price = 42 WHERE id BETWEEN 4 AND 12")
+        stream.catch_up()
+    assert_same(rugs)
+
+
+def test_a_migration_while_nobody_followed_is_found(rugs):
+    with follow(rugs) as stream:
+        stream.catch_up()
+    rugs.on_both("ALTER TABLE rug ADD COLUMN token uuid DEFAULT gen_random_uuid()")
+    with follow(rugs) as stream:
+        stream.catch_up()
+    assert_same(rugs)
+
+
+def test_a_type_that_changes_while_its_rows_are_under_way(rugs):
+    with follow(rugs) as stream:
+        stream.catch_up()
+        rugs.on_owner("UPDATE rug SET sku = 'x' || sku")
+        for statement in ("DROP COLUMN cents", "DROP COLUMN price", "ADD COLUMN price numeric"):
+            rugs.on_both(f"ALTER TABLE rug {statement}")
+        stream.catch_up()
+    assert_same(rugs)
 
 
 def test_a_column_that_the_follower_alone_has_holds_too(rugs):

@@ -137,5 +137,5 @@ def test_writers_go_on_while_the_copy_is_killed_and_resumed(rugs):
             stream.catch_up()
     finally:
         stop.set()
-    assert sum(written) / seconds > 200, f"{sum(written)} writes in {seconds:.1f} s"
+    assert sum(written) / seconds > 100, f"{sum(written)} writes in {seconds:.1f} s"
     assert rugs.on_follower(TABLE) == rugs.on_owner(TABLE)
