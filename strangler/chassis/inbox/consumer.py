@@ -1,0 +1,146 @@
+"""The consumer: reads the subscriptions' queues and settles what comes, acknowledging it only afterwards.
+
+One process serves any number of subscriptions, each on a channel of its own. What is settled stands in the
+database before the broker hears of it, so a consumer that is killed in between gets it again and knows it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import amqp
+from django.db import InterfaceError, OperationalError, connection
+
+from strangler.chassis import broker
+from strangler.chassis.envelope import Message, headers_of
+from strangler.chassis.inbox.parking import settle
+from strangler.chassis.inbox.receiving import Delivery, park, receive
+from strangler.chassis.inbox.subscriptions import NotNow, Subscription
+
+SETTLE_EVERY = 0.5  # seconds between two looks for parked events that may move
+IDLE_AFTER = 0.5  # seconds of silence that `until_idle` takes for the end
+PAUSE = 0.2  # seconds after something that may be over soon
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Intake:
+    """What one queue has delivered and nobody has settled yet, in its order, with the last tag."""
+
+    subscription: Subscription
+    channel: Any
+    dead: bool = False  # the queue of what was delivered too often
+    waiting: list[Delivery] = field(default_factory=list)
+    tag: int = 0
+
+    def on_message(self, message: Any) -> None:
+        body = message.body if isinstance(message.body, bytes) else str(message.body).encode()
+        headers = headers_of(message.properties.get("application_headers", {}))
+        self.waiting.append(Delivery.of(Message(headers, message.properties.get("content_type"), body)))
+        self.tag = message.delivery_tag
+
+    def settle(self) -> None:
+        """Settle what waits, then acknowledge it. Raises as `receive` does; nothing is lost then."""
+        if not self.waiting:
+            return
+        if self.dead:
+            for one in self.waiting:
+                reason = f"delivered {broker.DELIVERY_LIMIT} times, and no consumer lived to settle it"
+                park(self.subscription, one, "poison", one.reason or reason)
+        else:
+            receive(self.subscription, self.waiting)
+        self.channel.basic_ack(self.tag, multiple=True)
+        self.waiting.clear()
+
+
+class Consumer:
+    """One consumer process's work on some subscriptions."""
+
+    def __init__(self, subscriptions: Iterable[Subscription]) -> None:
+        self._subscriptions = list(subscriptions)
+        self._stopping = False
+        self._settled = 0.0
+
+    def stop(self) -> None:
+        """End `run` after the batch in hand."""
+        self._stopping = True
+
+    def run(self, *, until_idle: bool = False) -> None:
+        """Consume until `stop`, or until nothing comes any more.
+
+        A broker or database that goes away is waited for; with `until_idle` its error is raised.
+        """
+        pause = 0.1
+        while not self._stopping:
+            try:
+                with broker.connected() as link:
+                    intakes = [one for each in self._subscriptions for one in _open(link, each)]
+                    pause = 0.1
+                    self._consume(link, intakes, until_idle)
+                return
+            except (OSError, amqp.AMQPError, OperationalError, InterfaceError, NotNow) as error:
+                connection.close()
+                if until_idle:
+                    raise
+                logger.warning("the consumer lost %r; it tries again in %.1f s", error, pause)
+                time.sleep(pause)
+                pause = min(2.0, pause * 2)
+
+    def _consume(self, link: Any, intakes: list[Intake], until_idle: bool) -> None:
+        heard = time.monotonic()
+        most = max(one.subscription.batch for one in intakes)
+        while not self._stopping:
+            if _gather(link, intakes, most):
+                heard = time.monotonic()
+            elif until_idle and time.monotonic() - heard > IDLE_AFTER:
+                return
+            try:
+                for intake in intakes:
+                    intake.settle()
+                self._settle_parked()
+            except (NotNow, OperationalError, InterfaceError) as error:
+                if until_idle:
+                    raise
+                logger.warning("not now: %r; it is tried again in %.1f s", error, PAUSE)
+                connection.close()  # it may be the connection that is gone
+                time.sleep(PAUSE)
+
+    def _settle_parked(self) -> None:
+        if time.monotonic() - self._settled < SETTLE_EVERY:
+            return
+        for subscription in self._subscriptions:
+            settle(subscription)
+        self._settled = time.monotonic()
+
+
+def declare(subscriptions: Iterable[Subscription]) -> None:
+    """Declare the queues, so that what is announced before the first consumer starts waits in them."""
+    with broker.connected() as link:
+        channel = link.channel()
+        for one in subscriptions:
+            broker.declare_subscription(channel, one.name, one.types)
+
+
+def _open(link: Any, subscription: Subscription) -> tuple[Intake, Intake]:
+    channel, second = link.channel(), link.channel()
+    queue, graveyard = broker.declare_subscription(channel, subscription.name, subscription.types)
+    live, dead = Intake(subscription, channel), Intake(subscription, second, dead=True)
+    for intake, name in ((dead, graveyard), (live, queue)):
+        intake.channel.basic_qos(0, subscription.prefetch, False)
+        intake.channel.basic_consume(name, callback=intake.on_message)
+    return live, dead
+
+
+def _gather(link: Any, intakes: list[Intake], most: int) -> bool:
+    """Wait for a message, and take what else is there already, up to `most` of one queue."""
+    try:
+        link.drain_events(timeout=min(SETTLE_EVERY, IDLE_AFTER) / 2)
+        while all(len(one.waiting) < most for one in intakes):
+            link.drain_events(timeout=0.0005)
+    except TimeoutError:
+        pass
+    return any(one.waiting for one in intakes)

@@ -1,0 +1,186 @@
+"""Takes deliveries in: each event's effect and the word that it was handled are one transaction.
+
+A batch is one transaction. If anything in it fails, its events are handled one by one, and the one that fails
+alone is parked, in a transaction of its own; the later events of its key are parked behind it. What fails
+because the database or a fence is in the way is no poison: NotNow, and nothing has happened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, connection, transaction
+
+from strangler.chassis import envelope, trace
+from strangler.chassis.envelope import Envelope, Message, NotAnEvent
+from strangler.chassis.inbox.subscriptions import NotNow, Subscription
+
+TRIES = 5  # of an event that met a deadlock or a lock's time limit, before it counts as poison
+logger = logging.getLogger(__name__)
+
+LOCK_KEYS = """
+SELECT pg_advisory_xact_lock(number) FROM (
+    SELECT DISTINCT hashtextextended('strangler_inbox ' || %s || ' ' || key, 0) AS number
+    FROM unnest(%s::text[]) AS key ORDER BY number
+) AS numbers
+"""
+PARKED_KEYS = "SELECT DISTINCT key FROM strangler_inbox_parked WHERE subscription = %s AND key = ANY(%s)"
+RECEIVE = """
+INSERT INTO strangler_inbox_received (subscription, event_id, key, type, note, announced_at)
+SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
+ON CONFLICT DO NOTHING RETURNING event_id
+"""
+PARK = """
+INSERT INTO strangler_inbox_parked
+    (subscription, event_id, key, type, state, reason, headers, content_type, body)
+SELECT %(subscription)s, %(event_id)s, %(key)s, %(type)s, %(state)s, %(reason)s, %(headers)s::jsonb,
+       %(content_type)s, %(body)s
+WHERE NOT EXISTS (
+    SELECT FROM strangler_inbox_received WHERE subscription = %(subscription)s AND event_id = %(event_id)s
+) ON CONFLICT DO NOTHING
+"""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message as it came, and the event in it; `event` is None where it can't be read, for `reason`."""
+
+    message: Message
+    event: Envelope | None
+    reason: str = ""
+
+    @classmethod
+    def of(cls, message: Message) -> Delivery:
+        try:
+            return cls(message, envelope.read(message))
+        except NotAnEvent as error:
+            return cls(message, None, str(error))
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Event id, key and type; what can't be read is its own key, and known by its content."""
+        if self.event:
+            return self.event.id, self.event.key, self.event.type
+        headers = json.dumps(dict(self.message.headers), sort_keys=True).encode()
+        number = hashlib.sha256(headers + b"\0" + self.message.body).hexdigest()
+        return f"unreadable-{number[:32]}", f"unreadable-{number[:32]}", ""
+
+
+def receive(subscription: Subscription, deliveries: Sequence[Delivery]) -> None:
+    """Settle deliveries, in their order: each one is handled now, was handled before, or is parked.
+
+    Raises NotNow, OperationalError or InterfaceError when it is to be tried again, whole: what was settled by
+    then is known and won't be repeated.
+    """
+    readable: list[tuple[Delivery, Envelope]] = []
+    for one in deliveries:
+        if one.event is None:
+            park(subscription, one, "poison", one.reason)
+        else:
+            readable.append((one, one.event))
+    for start in range(0, len(readable), subscription.batch):
+        batch = readable[start : start + subscription.batch]
+        try:
+            _handle(subscription, batch)
+        except NotNow:
+            raise
+        except Exception:
+            if not _usable():
+                raise
+            for delivery, event in batch:
+                _handle_alone(subscription, delivery, event)
+
+
+def park(subscription: Subscription, delivery: Delivery, state: str, reason: str) -> None:
+    """Put a delivery aside, as `poison` or `behind` one; one that is handled or parked already stays so."""
+    event_id, key, type = delivery.identity
+    logger.warning("%s parks %s of %s (%s): %s", subscription.name, event_id, key, state, reason)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            PARK,
+            {
+                "subscription": subscription.name, "event_id": event_id, "key": key, "type": type,
+                "state": state, "reason": reason, "headers": json.dumps(dict(delivery.message.headers)),
+                "content_type": delivery.message.content_type, "body": delivery.message.body,
+            },
+        )  # fmt: skip
+
+
+def call(subscription: Subscription, event: Envelope) -> None:
+    """Hand an event to its handler, with its trace as the one of the work in hand."""
+    if event.note:
+        logger.warning("%s handles %s, but %s", subscription.name, event.id, event.note)
+    token = trace.current.set(event.traceparent)
+    try:
+        subscription.handle(event)
+    finally:
+        trace.current.reset(token)
+
+
+def lock_keys(subscription: Subscription, keys: Iterable[str]) -> None:
+    """Keep others from settling events of these keys until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK_KEYS, [subscription.name, sorted(keys)])
+
+
+def note_received(subscription: Subscription, events: Sequence[Envelope]) -> set[str]:
+    """Write down that these are handled now; returns the ids of those that weren't before."""
+    rows: list[tuple[Any, ...]] = [(one.id, one.key, one.type, one.note, one.time) for one in events]
+    with connection.cursor() as cursor:
+        cursor.execute(RECEIVE, [subscription.name, *(list(column) for column in zip(*rows, strict=True))])
+        return {event_id for (event_id,) in cursor.fetchall()}
+
+
+def why(error: BaseException) -> str:
+    """What went wrong, in a sentence's length."""
+    text = str(error) if type(error).__name__ == "Poison" else f"{type(error).__name__}: {error}"
+    return text[:2000]
+
+
+def _handle(subscription: Subscription, batch: Sequence[tuple[Delivery, Envelope]]) -> None:
+    """Handle a batch in one transaction; whatever a handler raises undoes it whole."""
+    keys = {event.key for _, event in batch}
+    with transaction.atomic():
+        lock_keys(subscription, keys)
+        with connection.cursor() as cursor:
+            cursor.execute(PARKED_KEYS, [subscription.name, sorted(keys)])
+            parked = {key for (key,) in cursor.fetchall()}
+        free = [event for _, event in batch if event.key not in parked]
+        fresh = note_received(subscription, free) if free else set()
+        for delivery, event in batch:
+            if event.key in parked:
+                park(subscription, delivery, "behind", "an earlier event of its key is parked")
+            elif event.id in fresh:
+                fresh.discard(event.id)  # it may have come twice in one batch
+                call(subscription, event)
+
+
+def _handle_alone(subscription: Subscription, delivery: Delivery, event: Envelope) -> None:
+    for attempt in range(1, TRIES + 1):
+        try:
+            return _handle(subscription, [(delivery, event)])
+        except NotNow:
+            raise
+        except (OperationalError, InterfaceError) as error:
+            if not _usable():
+                raise
+            if attempt == TRIES:
+                park(subscription, delivery, "poison", why(error))
+            time.sleep(0.05 * attempt)
+        except Exception as error:
+            if not _usable():
+                raise
+            logger.debug("%s failed on %s", subscription.name, event.id, exc_info=error)
+            return park(subscription, delivery, "poison", why(error))
+    return None
+
+
+def _usable() -> bool:
+    """Whether the database is still there; what fails without it says nothing about the event."""
+    return connection.is_usable() if connection.connection is not None else False

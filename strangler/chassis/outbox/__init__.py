@@ -1,0 +1,14 @@
+"""The outbox: what happened is recorded in the transaction in which it happened, and announced after it.
+
+    INSTALLED_APPS += ["strangler.chassis.outbox"]
+
+    with transaction.atomic():
+        product.save()
+        outbox.record(ProductPriceChanged(product.pk, product.price))
+
+`python manage.py relay_events` publishes what is recorded to RabbitMQ; without one, subscribers read it here.
+"""
+
+from strangler.chassis.outbox.recording import OutsideTransaction, record
+
+__all__ = ["OutsideTransaction", "record"]
