@@ -50,6 +50,9 @@ VERBS: dict[str, tuple[Verb, ...]] = {
             "history", "strangler.control.commands:history", "Show who moved what, when, and what came of it."
         ),
     ),
+    "Follow events": (
+        Verb("events", "strangler.events.commands:events", "Show how events flow; settle what is parked."),
+    ),
     "Compare and copy": (
         Verb("compare", "strangler.compare.commands:compare", "Replay recorded traffic against both homes."),
         Verb("copy", "strangler.movement.commands:copy", "Copy a capability's rows to its new home."),

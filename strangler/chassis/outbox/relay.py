@@ -189,10 +189,8 @@ class Relay:
 
     def _read(self, session: psycopg.Connection[Any]) -> list[Row]:
         held = [key for (key,) in session.execute(HELD)]
-        return [
-            Row(*row, headers=json.loads(headers))
-            for *row, headers in session.execute(WAITING, [self._leased, held, BATCH])
-        ]
+        rows = session.execute(WAITING, [self._leased, held, BATCH])
+        return [Row(*row[:5], headers=json.loads(row[5])) for row in rows]
 
     def _settle(self, session: psycopg.Connection[Any], flight: Flight) -> None:
         if flight.confirmed:

@@ -21,9 +21,9 @@ def test_every_effect_happens_once_and_in_order_though_processes_are_killed(shop
         starts.append(lambda: publisher.start("relay_events", "--verbosity", "0"))
     running = [start() for start in starts]
     writer = subprocess.Popen(
-        ["python", "-c", f"from tests.strangler.events.project import shell; shell.django.setup(); "
+        [sys.executable, "-c", f"from tests.strangler.events.project import shell; shell.django.setup(); "
          f"shell.announce_many({EVENTS}, {KEYS}, {WRITERS})"],
-        env=publisher.environment, executable=sys.executable,
+        env=publisher.environment,
     )  # fmt: skip
     chance = random.Random(7)
     try:

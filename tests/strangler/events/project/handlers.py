@@ -11,7 +11,7 @@ from django.db import connection
 from strangler.chassis.envelope import Envelope
 from strangler.chassis.inbox import NotNow, Subscription
 
-prices = Subscription("rugs.prices", batch=20)
+prices = Subscription("rugs.prices", batch=int(os.environ.get("RUGS_BATCH", "20")))
 
 
 @prices.on("rugs.price_changed", version=2)
