@@ -7,6 +7,7 @@ was confirmed but not marked, because the relay was killed in between, is sent a
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import time
@@ -46,6 +47,7 @@ WHERE published_at IS NULL AND attempts > 0 AND available_at > clock_timestamp()
 WAITING = """
 SELECT seq, key, key_seq, type || '.v' || version, data::text, headers::text FROM strangler_outbox_event
 WHERE published_at IS NULL AND partition = ANY(%s) AND key <> ALL(%s)
+  AND seq <> ALL(%s)
 ORDER BY seq LIMIT %s
 """
 MARK = "UPDATE strangler_outbox_event SET published_at = clock_timestamp() WHERE seq = ANY(%s)"
@@ -74,36 +76,46 @@ class Row:
 
 @dataclass
 class Flight:
-    """One batch on its way: what waits by key, what the broker has, and what it said."""
+    """What is on its way: rows that wait by key, rows that the broker has, and what it said of others."""
 
-    waiting: dict[str, deque[Row]]
-    ready: deque[str]
-    sent: dict[int, Row] = field(default_factory=dict)
+    waiting: dict[str, deque[Row]] = field(default_factory=dict)  # a key is in it while any row of it is here
+    ready: deque[str] = field(default_factory=deque)  # keys of which nothing is sent
+    sent: dict[int, Row] = field(default_factory=dict)  # by delivery tag
     confirmed: list[int] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
 
-    @classmethod
-    def of(cls, rows: Iterable[Row]) -> Flight:
-        waiting: dict[str, deque[Row]] = {}
+    def add(self, rows: Iterable[Row]) -> None:
         for row in rows:
-            waiting.setdefault(row.key, deque()).append(row)
-        return cls(waiting, deque(waiting))
+            if row.key not in self.waiting:
+                self.waiting[row.key] = deque()
+                self.ready.append(row.key)
+            self.waiting[row.key].append(row)
+
+    @property
+    def here(self) -> list[int]:
+        """The seq of every row that is neither confirmed nor refused yet."""
+        unsent = [row.seq for rows in self.waiting.values() for row in rows]
+        return unsent + [row.seq for row in self.sent.values()]
 
     def on_ack(self, tag: int, multiple: bool) -> None:
         for row in self._answered(tag, multiple):
             self.confirmed.append(row.seq)
             if self.waiting[row.key]:
                 self.ready.append(row.key)
+            else:
+                del self.waiting[row.key]
 
     def on_nack(self, tag: int, multiple: bool) -> None:
-        # The rest of the key isn't made ready: it waits for another batch.
-        self.refused.extend(row.seq for row in self._answered(tag, multiple))
+        for row in self._answered(tag, multiple):
+            self.refused.append(row.seq)
+            # The later ones of its key are read again once it is no longer held.
+            del self.waiting[row.key]
 
     def _answered(self, tag: int, multiple: bool) -> list[Row]:
         if not multiple:
             return [self.sent.pop(tag)]
         # Tags rise in the order of sending, and a dict keeps it.
-        tags = [one for one in self.sent if one <= tag]
+        tags = list(itertools.takewhile(lambda one: one <= tag, self.sent))
         return [self.sent.pop(one) for one in tags]
 
 
@@ -117,7 +129,7 @@ class Relay:
         self._stopping = False
 
     def stop(self) -> None:
-        """End `run` after the batch in hand."""
+        """End `run` soon; what the broker hasn't confirmed by then is sent again by the next relay."""
         self._stopping = True
 
     def run(self, *, until_idle: bool = False) -> int:
@@ -147,56 +159,68 @@ class Relay:
     def _batches(
         self, session: psycopg.Connection[Any], link: Any, channel: Any, exchange: str, until_idle: bool
     ) -> Iterator[int]:
-        tag = 0
-        while not self._stopping:
-            self._lease(session)
-            rows = self._read(session)
-            if rows:
-                flight = Flight.of(rows)
-                channel.events["basic_ack"] = {flight.on_ack}
-                channel.events["basic_nack"] = {flight.on_nack}
-                try:
-                    tag = self._fly(flight, link, channel, exchange, tag)
-                finally:
-                    # What was confirmed before the broker went away needn't be sent again.
-                    self._settle(session, flight)
-                yield len(flight.confirmed)
-            elif until_idle:
-                return
-            if len(rows) < BATCH and not until_idle:
-                for _ in session.notifies(timeout=0 if rows else POLL, stop_after=1):
-                    pass
+        """Keep the flight filled; yields how many events each settling has marked."""
+        flight, tags = Flight(), itertools.count(1)
+        channel.events["basic_ack"].add(flight.on_ack)
+        channel.events["basic_nack"].add(flight.on_nack)
+        drained = False  # the outbox held less than a batch when it was last read
+        try:
+            while not self._stopping:
+                if not flight.ready and (not drained or not flight.sent):
+                    yield self._settle(session, flight)
+                    self._lease(session)
+                    rows = self._read(session, flight)
+                    flight.add(rows)
+                    drained = len(rows) < BATCH
+                    if not rows and not flight.sent:
+                        if until_idle:
+                            return
+                        for _ in session.notifies(timeout=POLL, stop_after=1):
+                            pass
+                self._send(flight, channel, exchange, tags)
+                if flight.sent:
+                    self._hear(link)
+        finally:
+            # What was confirmed before the broker went away, or before a stop, needn't be sent again.
+            self._settle(session, flight)
 
-    def _fly(self, flight: Flight, link: Any, channel: Any, exchange: str, tag: int) -> int:
-        """Send a batch and gather what the broker says; returns the tag of the last message."""
-        while flight.ready or flight.sent:
-            while flight.ready and len(flight.sent) < IN_FLIGHT:
-                row = flight.waiting[flight.ready.popleft()].popleft()
-                tag += 1
-                flight.sent[tag] = row
-                message = channel.prepare_message(
-                    row.body.encode(),
-                    content_type=JSON_TYPE,
-                    headers=row.headers | {"ce-sequence": str(row.key_seq)},
-                    properties={"delivery_mode": 2, "message_id": row.headers["ce-id"]},
-                )
-                channel.basic_publish(message, exchange, row.type)
-            try:
-                link.drain_events(timeout=CONFIRMED_WITHIN)
-            except TimeoutError:
-                raise BrokerSilent(f"a broker that confirmed nothing in {CONFIRMED_WITHIN:.0f} s") from None
-        return tag
+    def _send(self, flight: Flight, channel: Any, exchange: str, tags: Iterator[int]) -> None:
+        while flight.ready and len(flight.sent) < IN_FLIGHT:
+            row = flight.waiting[flight.ready.popleft()].popleft()
+            flight.sent[next(tags)] = row
+            message = channel.prepare_message(
+                row.body.encode(),
+                content_type=JSON_TYPE,
+                headers=row.headers | {"ce-sequence": str(row.key_seq)},
+                properties={"delivery_mode": 2, "message_id": row.headers["ce-id"]},
+            )
+            channel.basic_publish(message, exchange, row.type)
 
-    def _read(self, session: psycopg.Connection[Any]) -> list[Row]:
+    def _hear(self, link: Any) -> None:
+        """Wait for a word of the broker, and take in what else it has said."""
+        try:
+            link.drain_events(timeout=CONFIRMED_WITHIN)
+        except TimeoutError:
+            raise BrokerSilent(f"a broker that confirmed nothing in {CONFIRMED_WITHIN:.0f} s") from None
+
+    def _read(self, session: psycopg.Connection[Any], flight: Flight) -> list[Row]:
         held = [key for (key,) in session.execute(HELD)]
-        rows = session.execute(WAITING, [self._leased, held, BATCH])
-        return [Row(*row[:5], headers=json.loads(row[5])) for row in rows]
+        rows = session.execute(WAITING, [self._leased, held, flight.here, BATCH])
+        return [
+            Row(seq, key, key_seq, type, body, json.loads(headers))
+            for seq, key, key_seq, type, body, headers in rows
+        ]
 
-    def _settle(self, session: psycopg.Connection[Any], flight: Flight) -> None:
-        if flight.confirmed:
+    def _settle(self, session: psycopg.Connection[Any], flight: Flight) -> int:
+        """Mark what the broker has answered; returns how many it has confirmed."""
+        count = len(flight.confirmed)
+        if count:
             session.execute(MARK, [flight.confirmed])
+            flight.confirmed.clear()
         if flight.refused:
             session.execute(HOLD, ["the broker refused it", HELD_FOR, flight.refused])
+            flight.refused.clear()
+        return count
 
     def _lease(self, session: psycopg.Connection[Any]) -> None:
         wanted = self._most - len(self._leased)

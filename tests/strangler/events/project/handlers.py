@@ -22,14 +22,22 @@ def note_price_on_rug_price_changed(event: Envelope) -> None:
                VALUES (%s, %s, %s, %s, %s, %s)""",
             [event.id, event.key, event.data["n"], event.data["currency"], event.sequence, event.traceparent],
         )
-        cursor.execute("SELECT count(*) FROM rugs_repaired")
-        repaired = cursor.fetchone()[0]
-        if event.data.get("mood") == "poison" and not repaired:
-            raise ValueError("a rug can't be that garish")
-        if event.data.get("mood") == "fenced" and not repaired:
-            raise NotNow("the fence is up")
-        if event.data.get("mood") == "deadly" and not repaired:
-            os.kill(os.getpid(), signal.SIGKILL)
+    if mood := event.data.get("mood"):
+        suffer(mood)
+
+
+def suffer(mood: str) -> None:
+    """What a handler that hasn't been repaired does with an event that it can't bear."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM rugs_repaired")
+        if cursor.fetchone() is not None:
+            return
+    if mood == "poison":
+        raise ValueError("a rug can't be that garish")
+    if mood == "fenced":
+        raise NotNow("the fence is up")
+    if mood == "deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @prices.upcast("rugs.price_changed", from_version=1)
