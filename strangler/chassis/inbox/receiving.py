@@ -88,8 +88,6 @@ def receive(subscription: Subscription, deliveries: Sequence[Delivery]) -> None:
         batch = readable[start : start + subscription.batch]
         try:
             _handle(subscription, batch)
-        except NotNow:
-            raise
         except Exception:
             if not _usable():
                 raise
