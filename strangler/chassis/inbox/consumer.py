@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import amqp
@@ -19,7 +20,7 @@ from strangler.chassis import broker
 from strangler.chassis.envelope import Message, headers_of
 from strangler.chassis.inbox.parking import settle
 from strangler.chassis.inbox.receiving import Delivery, park, receive
-from strangler.chassis.inbox.subscriptions import NotNow, Subscription
+from strangler.chassis.inbox.subscriptions import NotNow, Subscription, attempt
 
 SETTLE_EVERY = 0.5  # seconds between two looks for parked events that may move
 IDLE_AFTER = 0.5  # seconds of silence that `until_idle` takes for the end
@@ -99,9 +100,7 @@ class Consumer:
             elif until_idle and time.monotonic() - heard > IDLE_AFTER:
                 return
             try:
-                for intake in intakes:
-                    intake.settle()
-                self._settle_parked()
+                attempt([*(one.settle for one in intakes), *self._parked_to_settle()])
             except (NotNow, OperationalError, InterfaceError) as error:
                 if until_idle:
                     raise
@@ -109,12 +108,11 @@ class Consumer:
                 connection.close()  # it may be the connection that is gone
                 time.sleep(PAUSE)
 
-    def _settle_parked(self) -> None:
+    def _parked_to_settle(self) -> list[Callable[[], int]]:
         if time.monotonic() - self._settled < SETTLE_EVERY:
-            return
-        for subscription in self._subscriptions:
-            settle(subscription)
+            return []
         self._settled = time.monotonic()
+        return [partial(settle, one) for one in self._subscriptions]
 
 
 def declare(subscriptions: Iterable[Subscription]) -> None:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -22,7 +23,7 @@ from django.db import InterfaceError, OperationalError, connection
 from strangler.chassis.envelope import JSON_TYPE, Message
 from strangler.chassis.inbox.parking import settle
 from strangler.chassis.inbox.receiving import Delivery, receive
-from strangler.chassis.inbox.subscriptions import NotNow, Subscription
+from strangler.chassis.inbox.subscriptions import NotNow, Subscription, attempt
 
 WINDOW = 500  # events that are read at a time
 POLL = 0.5  # seconds until an outbox is looked at without a notification
@@ -121,8 +122,8 @@ class Poller:
         self, sessions: Mapping[str, psycopg.Connection[Any]], readers: list[Reader], until_idle: bool
     ) -> None:
         while not self._stopping:
-            count = sum(one.step(sessions[one.publisher]) for one in readers)
-            count += sum(settle(one) for one in self._subscriptions)
+            reading = (partial(one.step, sessions[one.publisher]) for one in readers)
+            count = sum(attempt([*reading, *(partial(settle, one) for one in self._subscriptions)]))
             if not count and until_idle:
                 return
             if not count:

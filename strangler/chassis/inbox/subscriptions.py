@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -91,6 +91,22 @@ class Subscription:
                 )
             event = replace(event, version=event.version + 1, data=dict(upcaster(event.data)))
         handler(event)
+
+
+def attempt(works: Iterable[Callable[[], Any]]) -> list[Any]:
+    """Do all works, so that a subscription behind a fence holds up no other; returns what they returned.
+
+    Raises the first NotNow afterwards.
+    """
+    returned, reasons = [], []
+    for work in works:
+        try:
+            returned.append(work())
+        except NotNow as reason:
+            reasons.append(reason)
+    if reasons:
+        raise reasons[0]
+    return returned
 
 
 def declared(names: list[str] | None = None) -> list[Subscription]:

@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from strangler.chassis.inbox.subscriptions import NotNow, attempt
 from tests.strangler.events.conftest import NAMESPACE, amqp
 from tests.strangler.events.delivering import deliver, parked, seen
 
@@ -89,6 +90,17 @@ def test_event_behind_a_fence_is_no_poison(embedded):
     subscriber.rows("INSERT INTO rugs_repaired DEFAULT VALUES")
     deliver(*embedded)
     assert seen(subscriber, "rug-1") == [1, 2]
+
+
+def test_subscription_behind_a_fence_holds_up_no_other():
+    done: list[str] = []
+
+    def fenced() -> None:
+        raise NotNow("the fence is up")
+
+    with pytest.raises(NotNow, match="the fence is up"):
+        attempt([fenced, lambda: done.append("another's event")])
+    assert done == ["another's event"]
 
 
 def test_event_that_kills_its_consumer_is_parked_in_the_end(brokered, broker_url):
