@@ -54,8 +54,8 @@ check: install ## Lint, types, import contracts, security, the Compose file.
 	try $(BIN)/ruff check .; \
 	try $(BIN)/ruff format --check .; \
 	try $(BIN)/mypy strangler; \
-	try $(BIN)/lint-imports; \
-	try $(BIN)/lint-imports --config monolith/.importlinter; \
+	try $(BIN)/lint-imports --no-cache; \
+	try $(BIN)/lint-imports --no-cache --config monolith/.importlinter; \
 	try $(BIN)/bandit --quiet --recursive --configfile pyproject.toml monolith extracted strangler; \
 	try $(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml; \
 	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
