@@ -69,6 +69,16 @@ def test_nothing_is_compared_before_a_capability_has_left_the_monolith(project: 
     assert len(recording.read(recording.path_of(homes.root, "rugs.read"))) == count
 
 
+def test_what_is_under_way_lowers_no_coverage(project: Make) -> None:
+    homes = project()
+    homes.capture("/api/rugs/7/")
+    comparator = Comparator(homes.config, homes.system)
+    comparator.compared = frozenset({"rugs.read"})
+    comparator._take_in()
+    assert comparator.queue.qsize() == 1
+    assert not comparator.tallies["rugs.read"].captured  # counted with its outcome
+
+
 def test_a_tripled_latency_is_found_by_route(project: Make) -> None:
     homes = project(bug="slow")
     homes.declare(share=1.0)
