@@ -22,7 +22,8 @@ from strangler.chassis.freshness import BehindMiddleware, Position, WrittenMiddl
 from strangler.movement import capture
 from strangler.movement.backfill import schema
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
+committing = pytest.mark.django_db(transaction=True)  # what it does is committed, as in a request
 
 WRITE = "UPDATE rug SET price = price + 1 WHERE id = 7"
 OTHER = "INSERT INTO visit VALUES (1)"
@@ -92,6 +93,7 @@ def by_a_common_table_expression() -> None:
     run("WITH dearer AS (UPDATE rug SET price = 20 RETURNING id) SELECT count(*) FROM dearer")
 
 
+@committing
 @pytest.mark.parametrize("view", [by_hand, in_autocommit, in_a_savepoint, by_a_common_table_expression])
 def test_a_write_of_followed_rows_gets_the_position_of_its_transaction(
     rugs: None, view: Callable[[], None]
@@ -105,6 +107,7 @@ def test_a_write_of_followed_rows_gets_the_position_of_its_transaction(
     assert 0 < int(cookie["max-age"]) <= 300
 
 
+@committing
 def test_the_last_of_several_transactions_counts(rugs: None) -> None:
     response = answer(lambda: (run(WRITE), by_hand(), run(OTHER)))
     (last,) = run("SELECT tx::text FROM strangler_capture.change ORDER BY id DESC LIMIT 1")
@@ -130,6 +133,7 @@ def locked() -> None:
         run("SELECT * FROM rug FOR UPDATE")
 
 
+@committing
 @pytest.mark.parametrize(
     "view",
     [lambda: run("SELECT * FROM rug"), lambda: run(OTHER), rolled_back, rolled_back_to_a_savepoint, locked],
@@ -141,6 +145,7 @@ def test_whatever_changes_no_followed_row_gets_none(rugs: None, view: Callable[[
     assert not response.cookies
 
 
+@committing
 def test_a_transaction_that_goes_on_after_an_undone_savepoint_is_noted(rugs: None) -> None:
     def view() -> None:
         with transaction.atomic():
@@ -152,6 +157,7 @@ def test_a_transaction_that_goes_on_after_an_undone_savepoint_is_noted(rugs: Non
     assert position_of(answer(view)) is not None
 
 
+@committing
 def test_a_read_asks_the_database_nothing_more(
     rugs: None, django_assert_num_queries: Callable[[int], Any]
 ) -> None:
@@ -160,6 +166,7 @@ def test_a_read_asks_the_database_nothing_more(
         answer(lambda: run("SELECT * FROM rug"))
 
 
+@committing
 def test_where_nothing_is_captured_a_write_costs_a_question_now_and_then() -> None:
     run("CREATE TABLE visit (n int)")
     middleware = WrittenMiddleware(lambda _: (run(OTHER), HttpResponse())[1])
@@ -179,6 +186,7 @@ def test_where_nothing_is_captured_a_write_costs_a_question_now_and_then() -> No
         run("DROP TABLE visit")
 
 
+@committing
 def test_over_https_the_cookie_stays_there(rugs: None) -> None:
     assert not answer(in_autocommit).cookies["strangler-written"]["secure"]
     assert answer(in_autocommit, secure=True).cookies["strangler-written"]["secure"]
@@ -236,6 +244,7 @@ def test_a_follower_that_has_not_begun_is_behind(follower: Callable[[str | None]
     assert carrying(position()).status_code == 421
 
 
+@committing
 def test_where_nothing_is_followed_every_write_is_missing() -> None:
     assert carrying(position()).status_code == 421
     assert asked().status_code == 200
