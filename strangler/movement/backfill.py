@@ -32,6 +32,7 @@ BLOCK_BYTES = (
     1 << 16
 )  # psycopg hands out a row at a time; sending them one by one would cost as much as reading
 LOCK = 0x5742_4B46  # advisory, in the follower's database: one copy at a time
+SCHEMA_LOCK = LOCK + 1
 LOCK_WITHIN = 5.0  # seconds; the session of a killed copy may take a moment to go away
 
 
@@ -103,7 +104,7 @@ def backfill(
             refuse_one_database(owner, follower)
             with alone(follower), _one_snapshot(owner):
                 shapes = [agreed(owner, follower, name) for name in dict.fromkeys(tables)]
-                follower.execute(schema())
+                lay_schema(follower)
                 copy = Copy(owner, follower, tell, chunk_rows)
                 done, keys, sequences = copy.run(shapes, restart)
         except psycopg.Error as error:
@@ -200,7 +201,7 @@ class Copy:
 
     def boundary(self, table: Table, after: list[str] | None) -> list[str] | None:
         """The last key of the chunk that follows `after`; None where nothing follows."""
-        select = sql.SQL("SELECT {} FROM {} AS t {} ").format(
+        select = sql.SQL("SELECT {} FROM {} AS t WHERE {} ").format(
             table.key_of("t", "::text"), table.identifier, range_of(table, after, None)
         )
         whole = select + sql.SQL("ORDER BY {} OFFSET %s LIMIT 1").format(table.key_of("t"))
@@ -212,7 +213,7 @@ class Copy:
 
     def chunk(self, table: Table, after: list[str] | None, upto: list[str]) -> int:
         """Stream one chunk; the number of rows."""
-        rows = sql.SQL("SELECT {} FROM {} AS t {} ORDER BY {}").format(
+        rows = sql.SQL("SELECT {} FROM {} AS t WHERE {} ORDER BY {}").format(
             table.column_list, table.identifier, range_of(table, after, upto), table.key_of("t")
         )
         return self.stream(rows, [*(after or []), *upto], table.identifier, table.column_list)
@@ -370,17 +371,22 @@ class Copy:
 
 
 def range_of(table: Table, after: list[str] | None, upto: list[str] | None) -> sql.Composed:
-    """The rows after one key and up to another, both as lists of texts that the caller passes."""
+    """A condition: rows after one key and up to another, both lists of texts that the caller passes."""
     bounds = [
         sql.SQL("ROW({}) {} ROW({})").format(table.key_of("t"), sql.SQL(operator), table.key_parameters)
         for operator, key in ((">", after), ("<=", upto))
         if key is not None
     ]
-    return sql.SQL("WHERE {}").format(sql.SQL(" AND ").join(bounds)) if bounds else sql.Composed([])
+    return sql.SQL(" AND ").join(bounds) if bounds else sql.Composed([sql.SQL("true")])
 
 
-def schema() -> str:
-    return (files("strangler.movement") / "schema.sql").read_text()
+def lay_schema(follower: Connection) -> None:
+    """Make the tables in which movement remembers, where they aren't there yet."""
+    with follower.transaction():
+        follower.execute("SET LOCAL client_min_messages = warning")
+        # Two that come at once would both find them missing.
+        follower.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
+        follower.execute((files("strangler.movement") / "schema.sql").read_text())
 
 
 def refuse_one_database(owner: Connection, follower: Connection) -> None:

@@ -16,11 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from strangler import config as project
-from strangler.config import Capability, Config
-from strangler.errors import UsageError
+from strangler.config import Capability
 from strangler.movement.backfill import CopyReport, Progress, backfill, copied
+from strangler.movement.sides import sides
 from strangler.movement.verification import CopyState
-from strangler.run.system import System
 
 WAYS = {
     "equal": "was equal",
@@ -49,7 +48,7 @@ def copy(root: Path, capability: str, restart: bool, verify_only: bool, as_json:
     config = project.load(root)
     moved = config.capability(capability)
     with running_system(config, quiet=as_json) as system:
-        source, target = databases(config, moved, system)
+        source, target = sides(config, moved, system)
         report = None if verify_only else _copy(source, target, moved, restart, as_json)
         state = copied(source, target, moved.tables)
     if as_json:
@@ -58,22 +57,6 @@ def copy(root: Path, capability: str, restart: bool, verify_only: bool, as_json:
         _print(report, state)
     if not state.equal:
         sys.exit(1)
-
-
-def databases(config: Config, capability: Capability, system: System) -> tuple[str, str]:
-    """URLs of the owner's and of the new home's database; UsageError where one has none, or nothing moves."""
-    if not capability.tables:
-        raise UsageError(f"{capability.name} declares no tables, so there is nothing to copy.")
-    urls = []
-    for name in (capability.owner, capability.home):
-        database = config.homes[name].database
-        if database is None:
-            raise UsageError(
-                f"The home {name!r} declares no database, so {capability.name} can't be copied. "
-                f"Nothing was changed; name it under [homes.{name}]."
-            )
-        urls.append(system.databases[database])
-    return urls[0], urls[1]
 
 
 def _copy(source: str, target: str, capability: Capability, restart: bool, quiet: bool) -> CopyReport:

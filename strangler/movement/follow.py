@@ -17,7 +17,15 @@ import psycopg
 from psycopg import sql
 
 from strangler.movement import capture, foreign_keys, windows
-from strangler.movement.backfill import CHUNK_ROWS, Copy, Progress, Tell, alone, refuse_one_database, schema
+from strangler.movement.backfill import (
+    CHUNK_ROWS,
+    Copy,
+    Progress,
+    Tell,
+    alone,
+    lay_schema,
+    refuse_one_database,
+)
 from strangler.movement.errors import CopyRefused, FollowFailed, FollowHeld
 from strangler.movement.tables import Connection, Table, agreed, connection, sentence
 from strangler.movement.windows import Arrival, Lag, Window
@@ -71,7 +79,8 @@ def following(
                 stream = Following(owner, follower, shapes, progress or (lambda _: None), chunk_rows)
             yield stream
             with _told():
-                stream.confirm()
+                if owner.execute("SELECT to_regclass('strangler_capture.follower')").fetchone() != (None,):
+                    stream.confirm()  # or nobody is to follow any more
 
 
 class Following:
@@ -98,6 +107,7 @@ class Following:
                 self._copy.finish(list(self.tables.values()))
                 self._finished = True
             if time.monotonic() - self._confirmed > CONFIRM_SECONDS:
+                self._check_captures()
                 self.confirm()
         return step
 
@@ -127,12 +137,25 @@ class Following:
                 )
         self._confirmed = time.monotonic()
 
+    def _check_captures(self) -> None:
+        """FollowFailed where changes may have been missed: the next beginning compares every row."""
+        captures: dict[str, object] = dict(
+            self.owner.execute("SELECT table_name, capture FROM strangler_capture.captured").fetchall()
+        )
+        if lost := capture.lost(self.owner, list(self.tables)):
+            raise FollowFailed(
+                f"{lost} has lost triggers of ours at the owner. They are put there again, and all of its "
+                "rows are compared."
+            )
+        for name in self.tables:
+            if captures[name] != self._captures[name]:
+                raise FollowFailed(f"{name} was captured anew at the owner; all of its rows are compared.")
+
     # ── where it stands ──────────────────────────────────────────────────────────────────────────
 
     def _begin(self) -> None:
         """Read the watermark, and find out for each table what is to be done with it."""
-        self.follower.execute("SET client_min_messages = warning")
-        self.follower.execute(schema())
+        lay_schema(self.follower)
         self.follower.execute(
             "INSERT INTO strangler_movement.watermark DEFAULT VALUES ON CONFLICT (one) DO NOTHING"
         )
@@ -200,7 +223,9 @@ class Following:
         self.follower.execute(
             """INSERT INTO strangler_movement.followed (table_name, capture, shape, state)
                VALUES (%s, %s, %s, %s) ON CONFLICT (table_name) DO UPDATE
-               SET capture = excluded.capture, shape = excluded.shape, state = excluded.state""",
+               SET capture = excluded.capture, shape = excluded.shape, state = excluded.state,
+                   since = CASE WHEN (followed.capture, followed.state) = (excluded.capture, excluded.state)
+                                THEN followed.since ELSE now() END""",
             [name, self._captures[name], self.tables[name].fingerprint, state],
         )
         self.states[name] = state

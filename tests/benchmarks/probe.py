@@ -19,7 +19,7 @@ from strangler.control.store import connect
 from strangler.envoy import gateway
 from strangler.errors import StranglerError
 from strangler.movement.backfill import backfill
-from strangler.movement.commands import databases
+from strangler.movement.sides import sides
 from strangler.run.load import HOME_HEADER
 from strangler.run.session import running_system
 from strangler.run.system import System
@@ -127,7 +127,7 @@ def stage() -> Iterator[Stage]:
     config = project.load(ROOT)
     capability = next(iter(config.capabilities.values()))
     with running_system(config) as system:
-        source, target = databases(config, capability, system)
+        source, target = sides(config, capability, system)
         backfill(source, target, capability.tables)
         set_up = Stage(config, system, capability)
         try:
