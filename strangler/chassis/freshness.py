@@ -223,7 +223,9 @@ def _is_applied(position: Position) -> bool:
     try:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT pg_visible_in_snapshot(%s::xid8, snapshot) FROM strangler_movement.watermark",
+                """SELECT pg_visible_in_snapshot(%s::xid8, snapshot) AND NOT EXISTS (
+                       SELECT FROM strangler_movement.followed WHERE state <> 'following')
+                   FROM strangler_movement.watermark""",
                 [position.xid],
             )
             return bool(cursor.fetchone() == (True,))

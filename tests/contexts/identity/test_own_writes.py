@@ -234,6 +234,8 @@ def test_a_follower_serves_whom_it_has_caught_up_with_and_says_behind_to_the_oth
     assert carrying(position("149")).status_code == carrying(position("160")).status_code == 200
     follower("151:200:")
     assert carrying(position("150")).status_code == 200
+    run("INSERT INTO strangler_movement.followed VALUES ('rug', gen_random_uuid(), '', 'filling')")
+    assert carrying(position("150")).status_code == 421  # the watermark runs ahead of a copy
     assert asked().status_code == 200
 
 
