@@ -19,7 +19,7 @@ from pathlib import Path
 from strangler import config as configuration
 from strangler.config import Config
 from strangler.errors import StranglerError, UsageError
-from strangler.movement import applier, orders
+from strangler.movement import applier, orders, word
 from strangler.movement.backfill import Progress
 from strangler.movement.errors import FollowFailed
 from strangler.movement.follow import Following, following
@@ -64,13 +64,17 @@ class _Follower:
     def __init__(
         self, config: Config, system: System, home: str, stop: threading.Event, login: str | None
     ) -> None:
-        if home not in config.homes or config.homes[home].database is None:
-            raise UsageError(f"There is no home {home!r} with a database in strangler.toml. Nothing follows.")
         self.config, self.system, self.stop, self.login = config, system, stop, login
-        self.url = self._database(home)
+        self.url = _database(config, system, home)
         self.over = threading.Event()  # stops the threads
         self.word = Word(self.url, self.over)
-        self.verifier = Verifier(self.url, lambda: self.word.orders, self._database, self.over, _say)
+        self.verifier = Verifier(
+            self.url,
+            lambda: self.word.orders,
+            lambda owner: _database(config, system, owner),
+            self.over,
+            _say,
+        )
 
     def run(self) -> None:
         """Obey what is ordered, and say why where it can't be, until another system is described."""
@@ -109,7 +113,7 @@ class _Follower:
             if not wanted:
                 return
             owner, tables = _one_stream(wanted)
-            source = self._database(owner)
+            source = _database(self.config, self.system, owner)
             login = self.login or applier.login(self.system.state, self.url, source)
             stream = until_else.enter_context(following(source, login, tables, progress=self._tell))
             until_begun.close()
@@ -133,11 +137,29 @@ class _Follower:
         self.word.copies(now)
         _say(f"{now.table}: {now.rows:,} of {now.total:,} rows.")
 
-    def _database(self, home: str) -> str:
-        database = self.config.homes[home].database
-        if database is None:
-            raise UsageError(f"The home {home!r} declares no database. Nothing follows.")
-        return self.system.databases[database]
+
+def check(root: Path, home: str) -> int:
+    """Exit code 0 if a follower of `home` has spoken a moment ago, else 1 and a sentence."""
+    try:
+        system = running.load(root)
+        if system is None:
+            raise FollowFailed(f"Nothing runs under {root}, so nothing follows.")
+        age = word.age(_database(configuration.load(root), system, home))
+        if age is None or age > word.WITHIN_SECONDS:
+            raise FollowFailed(
+                "No follower has ever spoken." if age is None else f"Its last word is {age:.0f} s old."
+            )
+    except StranglerError as reason:
+        _say(str(reason))
+        return 1
+    return 0
+
+
+def _database(config: Config, system: System, home: str) -> str:
+    """The URL of a home's database."""
+    if home not in config.homes or config.homes[home].database is None:
+        raise UsageError(f"There is no home {home!r} with a database in strangler.toml. Nothing follows.")
+    return system.databases[config.homes[home].database or ""]
 
 
 def _one_stream(wanted: Orders) -> tuple[str, tuple[str, ...]]:
@@ -168,7 +190,12 @@ def main() -> None:
         help="the home's database, with the applier's login "
         "[default: $STRANGLER_APPLIER_URL, or one is made]",
     )
+    parser.add_argument(
+        "--check", action="store_true", help="only say whether a follower lives: 0 if it does, 1 if not"
+    )
     arguments = parser.parse_args()
+    if arguments.check:
+        sys.exit(check(arguments.root.resolve(), arguments.home))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

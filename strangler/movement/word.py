@@ -67,3 +67,14 @@ class Word:
                 # Who follows says what is wrong with the database; a word that grows old says it to others.
                 self.orders = None
                 self._stop.wait(AGAIN_SECONDS)
+
+
+def age(follower_url: str) -> float | None:
+    """Seconds since the follower's last word, by the clock of its database; None where it never spoke."""
+    with connection(follower_url, "follower") as follower:
+        if follower.execute("SELECT to_regclass('strangler_movement.word')").fetchone() == (None,):
+            return None
+        found = follower.execute(
+            "SELECT extract(epoch FROM clock_timestamp() - said_at)::float8 FROM strangler_movement.word"
+        ).fetchone()
+    return found[0] if found else None

@@ -62,6 +62,9 @@ class FakeRound:
         return not self.differing and not self.unsettled
 
 
+NOTHING = Lag(0, 0.0)
+
+
 @dataclass(frozen=True)
 class FakeFollowing:
     """Rows that follow as they should, once that is ordered. `behind`: changes and seconds."""
@@ -71,7 +74,7 @@ class FakeFollowing:
     copying: Sequence[Progress] = ()
     word: float | None = 0.4
     held: str | None = None
-    lag: Lag | None = Lag(0, 0.0)
+    lag: Lag | None = NOTHING
     round: FakeRound | None = FakeRound()
     age: float | None = 3.0
     problem: str | None = None
