@@ -102,7 +102,7 @@ def tour(config: Config, system: System, console: Console, name: str | None = No
     result = TourResult(capability)
     console.print(
         f"\n[bold]The tour[/]: {capability.name} moves from {capability.owner} to the service "
-        f"{capability.home}, with {config.load.rate:g} requests a second, reads and writes, at {system.gateway}.\n"
+        f"{capability.home}, with {config.load.rate:g} reads and writes a second at {system.gateway}.\n"
     )
     try:
         with at_desk(config, system, OPERATOR) as desk:
