@@ -46,6 +46,7 @@ VERBS: dict[str, tuple[Verb, ...]] = {
         Verb("plan", "strangler.control.commands:plan", "Show the gates and the effects of an advance."),
         Verb("apply", "strangler.control.commands:apply", "Advance a capability to its next phase."),
         Verb("reverse", "strangler.control.commands:reverse", "Take a capability back, at once."),
+        Verb("cancel", "strangler.control.commands:cancel", "Give a move up; its rows follow no more."),
         Verb(
             "history", "strangler.control.commands:history", "Show who moved what, when, and what came of it."
         ),
@@ -53,9 +54,8 @@ VERBS: dict[str, tuple[Verb, ...]] = {
     "Follow events": (
         Verb("events", "strangler.events.commands:events", "Show how events flow; settle what is parked."),
     ),
-    "Compare and copy": (
+    "Compare": (
         Verb("compare", "strangler.compare.commands:compare", "Replay recorded traffic against both homes."),
-        Verb("copy", "strangler.movement.commands:copy", "Copy a capability's rows to its new home."),
         Verb("verify", "strangler.movement.verify_command:command", "Compare every row of both homes."),
     ),
 }

@@ -100,11 +100,16 @@ class Gateway:
 
 @dataclass(frozen=True)
 class Gate:
-    """The numbers that an advance is held to; shares in 0..1."""
+    """The numbers that an advance is held to; shares in 0..1.
+
+    `lag_limit` and `verified_within` are in seconds: how far behind rows may be, how old their verification.
+    """
 
     mismatch_limit: float
     confidence: float
     latency_slack: float
+    lag_limit: float
+    verified_within: float
     critical: tuple[str, ...]
 
 
@@ -331,6 +336,8 @@ def _capability(name: str, table: Table, homes: Mapping[str, Home], gateway: Gat
             mismatch_limit=gate.share("mismatch_limit", 0.001),
             confidence=gate.share("confidence", 0.95),
             latency_slack=float(gate.get("latency_slack", (int, float), 0.2)),
+            lag_limit=float(gate.get("lag_limit", (int, float), 5.0)),
+            verified_within=float(gate.get("verified_within", (int, float), 300.0)),
             critical=gate.words("critical", []),
         ),
     )

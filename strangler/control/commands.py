@@ -1,4 +1,4 @@
-"""The verbs that move a capability: status, plan, apply, reverse, history."""
+"""The verbs that move a capability: status, plan, apply, reverse, cancel, history."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import datetime
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from functools import cache
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from strangler.control.effects import Effect
 from strangler.control.errors import GatesHeld
 from strangler.control.phases import MONOLITH, Direction, Phase, check_forward, direction, step_towards
 from strangler.control.plan import Plan
+from strangler.control.progress import progress_bar
 from strangler.control.status import look
 from strangler.control.store import Transition
 from strangler.control.transition import Begun, Look
@@ -218,6 +218,29 @@ def reverse(context: click.Context, capability: str, phase: str, dry_run: bool, 
 
 
 @click.command()
+@click.argument("capability")
+@click.option("--dry-run", is_flag=True, help="Print the effects, and change nothing.")
+@as_json
+@click.pass_context
+def cancel(context: click.Context, capability: str, dry_run: bool, in_json: bool) -> None:
+    """Give a move up: back to the monolith, and the rows follow no more.
+
+    What was copied stays at the new home, and nothing is captured at the owner any more. Refused once the
+    capability is switched.
+    """
+    config = _config(context)
+    config.capability(capability)
+    with _desk(context, config) as desk:
+        if not dry_run:
+            return _show(desk, capability, transition.cancel_at(desk, capability), in_json)
+        drawn = transition.draw_cancel(desk, capability)
+    if in_json:
+        _print_json(drawn.as_json())
+    else:
+        click.echo(f"{text.plan(drawn)}\n  Nothing was changed: this is a dry run.")
+
+
+@click.command()
 @click.argument("capability", required=False)
 @click.option(
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many, the latest first."
@@ -327,22 +350,7 @@ def _watching(quiet: bool) -> Iterator[tuple[Look, Begun, Any]]:
         if not quiet:
             click.echo(f"{effect.describe()} ...", err=True)
 
-    with ExitStack() as until_done:
-        tasks: dict[str, Any] = {}
-
-        @cache
-        def bar() -> Any:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-            return until_done.enter_context(Progress(*columns, console=Console(stderr=True)))
-
-        def copied(seen: Any) -> None:
-            if seen.table not in tasks:
-                tasks[seen.table] = bar().add_task(seen.table)
-            bar().update(tasks[seen.table], completed=seen.rows, total=seen.total)
-
+    with progress_bar() as copied:
         try:
             yield held, begun, copied
         except KeyboardInterrupt:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from strangler.config import Capability, Config
 from strangler.control.effects import routed
-from strangler.control.gates import GATES, CopyState, Facts, GatewayView
-from strangler.control.gates import rows as rows_gate
+from strangler.control.gates import GATES, Facts, FollowState, GatewayView, answers, tables
 from strangler.control.phases import Phase
 from strangler.control.store import Standing, Store, Transition, connect
 from strangler.control.surroundings import Actual, Surroundings
-from strangler.errors import StranglerError, UsageError
+from strangler.errors import UsageError
 from strangler.run.system import System
 
 
@@ -44,11 +43,12 @@ class Desk:
     ) -> Facts:
         """What the gates before this move look at, as it is now; nothing else is asked."""
         gates = GATES.get((standing.phase.name, target.name), ())
-        compared = rows_gate in gates
+        compared = answers in gates
         return Facts(
             health=self.surroundings.health(self.config.homes[capability.home]),
             gateway=self.gateway(unfinished),
-            rows=self._rows(capability) if compared and capability.tables else None,
+            unfit=self._unfit(capability) if tables in gates else None,
+            following=self.following(capability) if compared else None,
             evidence=self.surroundings.evidence(capability, standing.since) if compared else None,
         )
 
@@ -61,20 +61,18 @@ class Desk:
             return begun if begun.agrees else view
         return view
 
-    def _rows(self, capability: Capability) -> CopyState | None:
+    def following(self, capability: Capability) -> FollowState | None:
+        """How the capability's tables follow now; None where it has none, or nothing can be asked."""
         try:
-            return self.surroundings.rows(capability)
-        except StranglerError as error:
-            return _Unknown(reason=str(error))
+            return self.surroundings.following(capability) if capability.tables else None
+        except UsageError:  # a home without a database, which the gate on tables names
+            return None
 
-
-@dataclass(frozen=True)
-class _Unknown:
-    """Rows that couldn't be looked at, and why."""
-
-    reason: str
-    complete: bool = False
-    equal: bool = False
+    def _unfit(self, capability: Capability) -> Sequence[str]:
+        try:
+            return self.surroundings.unfit(capability) if capability.tables else ()
+        except UsageError as reason:
+            return (str(reason),)
 
 
 @contextmanager

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
-from strangler.config import Capability, Config
+from strangler.config import Config
 from strangler.control.phases import MONOLITH, Phase
 from strangler.control.store import Store
 from strangler.control.surroundings import Progress, Surroundings
-from strangler.errors import StranglerError, UsageError
+from strangler.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,23 @@ class Effect(Protocol):
 
 
 @dataclass(frozen=True)
-class CopyRows:
-    """Bring the rows of the tables to the other home, where they aren't equal there already."""
+class InstallCapture:
+    """Have every change of the tables kept at their owner, whatever code path writes it."""
+
+    capability: str
+    tables: tuple[str, ...]
+    owner: str
+
+    def describe(self) -> str:
+        return f"take every change of {', '.join(self.tables)} at {self.owner}, by triggers"
+
+    def apply(self, context: Context) -> str:
+        return context.surroundings.capture(context.config.capability(self.capability))
+
+
+@dataclass(frozen=True)
+class Follow:
+    """Have the other home's tables follow: copied once, then written as the owner's are."""
 
     capability: str
     tables: tuple[str, ...]
@@ -53,14 +68,12 @@ class CopyRows:
 
     def describe(self) -> str:
         return (
-            f"copy the rows of {', '.join(self.tables)} from {self.owner} to {self.home}, where they differ"
+            f"have {self.home} follow them: copy the rows, apply each change, wait until all of them follow"
         )
 
     def apply(self, context: Context) -> str:
         capability = context.config.capability(self.capability)
-        if _all_there(context, capability):
-            return "nothing to copy: the rows are equal already"
-        return context.surroundings.copy_rows(capability, context.progress)
+        return context.surroundings.follow(capability, context.by, context.progress)
 
 
 @dataclass(frozen=True)
@@ -73,13 +86,29 @@ class VerifyRows:
     home: str
 
     def describe(self) -> str:
-        return f"verify that {self.owner} and {self.home} hold the same rows"
+        return f"verify that {self.owner} and {self.home} hold the same rows, while writes go on"
 
     def apply(self, context: Context) -> str:
-        state = context.surroundings.rows(context.config.capability(self.capability))
-        if not (state.complete and state.equal):
-            raise StranglerError(state.reason)
-        return state.reason
+        return context.surroundings.verify(context.config.capability(self.capability))
+
+
+@dataclass(frozen=True)
+class StopFollowing:
+    """Have the tables follow no more, and nothing of theirs kept at the owner. The rows stay."""
+
+    capability: str
+    tables: tuple[str, ...]
+    owner: str
+    home: str
+
+    def describe(self) -> str:
+        return (
+            f"stop {self.home} following {self.owner}, and drop the triggers on {', '.join(self.tables)} at "
+            f"{self.owner}; the rows at {self.home} stay"
+        )
+
+    def apply(self, context: Context) -> str:
+        return context.surroundings.stop_following(context.config.capability(self.capability))
 
 
 @dataclass(frozen=True)
@@ -123,16 +152,13 @@ def routed(config: Config, store: Store) -> dict[str, Phase]:
     return {name: recorded.get(name, MONOLITH) for name in config.capabilities}
 
 
-def _all_there(context: Context, capability: Capability) -> bool:
-    state = context.surroundings.rows(capability)
-    return state.complete and state.equal
-
-
 # ── As JSON, in saved plans and in the history ───────────────────────────────────────────────────
 
 KINDS: Mapping[str, Callable[..., Effect]] = {
-    "copy_rows": CopyRows,
+    "install_capture": InstallCapture,
+    "follow": Follow,
     "verify_rows": VerifyRows,
+    "stop_following": StopFollowing,
     "publish_routes": PublishRoutes,
     "record_phase": RecordPhase,
 }
@@ -160,6 +186,13 @@ def from_record(kind: str, arguments: Mapping[str, Any]) -> Effect:
         raise UsageError(
             f"There is no effect {kind!r} with {dict(arguments)}. Nothing was changed."
         ) from None
+
+
+def describe_record(kind: str, arguments: Mapping[str, Any]) -> str:
+    """What an effect does, or did; one of a kind that is no more goes by its name."""
+    if kind not in KINDS:
+        return kind.replace("_", " ")
+    return from_record(kind, arguments).describe()
 
 
 def _plain(value: Any) -> Any:

@@ -89,24 +89,90 @@ class GatewayView:
         return self.taken == self.recorded
 
 
-class CopyState(Protocol):
-    """How the copied tables stand: each copy run to its end, every row equal, and a sentence that says so."""
+class Lag(Protocol):
+    """Changes at the owner that aren't applied yet, and the age of the first one in seconds."""
 
     @property
-    def complete(self) -> bool: ...
+    def rows(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+
+
+class Copying(Protocol):
+    """How far the copy of one table has come."""
+
+    @property
+    def table(self) -> str: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+
+
+class Round(Protocol):
+    """A verification of all rows that ran to its end; the first that differ or never settle are `named`."""
+
     @property
     def equal(self) -> bool: ...
     @property
-    def reason(self) -> str: ...
+    def tables(self) -> Sequence[str]: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def suspects(self) -> int: ...
+    @property
+    def differing(self) -> int: ...
+    @property
+    def unsettled(self) -> int: ...
+    @property
+    def named(self) -> Sequence[str]: ...
+    @property
+    def seconds(self) -> float: ...
+
+
+class FollowState(Protocol):
+    """How a capability's tables follow; None is what couldn't be learned.
+
+    `follows`: every table is copied whole, each change applied as it comes, and nothing holds it. `word` is
+    the age in seconds of the follower's last word, and it `lives` while that is young. `round` is the last
+    verification since it follows, `age` the seconds since its end, `problem` why the latest one has no end.
+    """
+
+    @property
+    def ordered(self) -> bool: ...
+    @property
+    def follows(self) -> bool: ...
+    @property
+    def lives(self) -> bool: ...
+    @property
+    def copying(self) -> Sequence[Copying]: ...
+    @property
+    def word(self) -> float | None: ...
+    @property
+    def held(self) -> str | None: ...
+    @property
+    def lag(self) -> Lag | None: ...
+    @property
+    def round(self) -> Round | None: ...
+    @property
+    def age(self) -> float | None: ...
+    @property
+    def problem(self) -> str | None: ...
+    @property
+    def unknown(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything that the gates look at, taken at one moment. None means that it couldn't be learned."""
+    """Everything that the gates look at, taken at one moment. None means that it couldn't be learned.
+
+    `unfit` says why the tables can't follow.
+    """
 
     health: Health
     gateway: GatewayView
-    rows: CopyState | None = None
+    unfit: Sequence[str] | None = None
+    following: FollowState | None = None
     evidence: Evidence | None = None
 
 
@@ -137,13 +203,96 @@ def gateway(capability: Capability, facts: Facts) -> Gate:
     return Gate("gateway", True, f"The gateway has taken revision {seen.taken}, as recorded.")
 
 
-def rows(capability: Capability, facts: Facts) -> Gate:
-    """Every row of the capability's tables is at both homes, with the same columns and values."""
+def tables(capability: Capability, facts: Facts) -> Gate:
+    """The capability's tables can follow as they are: keys, columns, triggers, foreign keys."""
+    if facts.unfit is None:
+        return Gate("tables", False, "Nothing is known about the tables.")
+    if facts.unfit:
+        return Gate("tables", False, " ".join(facts.unfit))
     if not capability.tables:
-        return Gate("rows", True, f"{capability.name} declares no tables, so there is nothing to copy.")
-    if facts.rows is None:
-        return Gate("rows", False, "Nothing is known about the copied rows.")
-    return Gate("rows", facts.rows.complete and facts.rows.equal, facts.rows.reason)
+        return Gate("tables", True, f"{capability.name} declares no tables, so none has to follow.")
+    same = f"{len(capability.tables)} tables have the same columns and keys at {capability.owner} and"
+    return Gate("tables", True, f"{same} {capability.home}.")
+
+
+def follows(capability: Capability, facts: Facts) -> Gate:
+    """The rows at the other home are the owner's, a few moments old at most, and somebody sees to that."""
+    if not capability.tables:
+        return Gate("follows", True, f"{capability.name} declares no tables, so nothing has to follow.")
+    limit, seen = capability.gate.lag_limit, facts.following
+    reason = seen is None or why_not_following(capability, seen)
+    if seen is None or reason:
+        return Gate(
+            "follows", False, reason if isinstance(reason, str) else "Nothing is known of what follows."
+        )
+    if seen.lag is None:
+        return Gate("follows", False, "How far the follower is behind can't be read.")
+    return Gate(
+        "follows",
+        seen.lag.seconds <= limit,
+        f"{capability.home} is {behind(seen.lag)} behind, {limit:g} s allowed.",
+    )
+
+
+def why_not_following(capability: Capability, seen: FollowState) -> str | None:
+    """The sentence that says why the tables don't follow, or nobody sees to it; None: they do."""
+    name, home = capability.name, capability.home
+    if seen.unknown:
+        return seen.unknown
+    if not seen.ordered:
+        return (
+            f"{home} doesn't follow {capability.owner}: `strangler reverse {name}`, then "
+            f"`strangler apply {name} shadow`, has it follow."
+        )
+    if not seen.lives:
+        said = "has never said a word" if seen.word is None else f"said its last word {seen.word:,.0f} s ago"
+        return f"The follower {said}; see `strangler ps` and `strangler logs follower`."
+    if seen.held:
+        return f"The follower holds: {seen.held}"
+    if not seen.follows:
+        copied = [f"{one.table} {one.rows:,} of {one.total:,}" for one in seen.copying]
+        return f"Rows are still being copied: {', '.join(copied) or 'the copy begins'}."
+    return None
+
+
+def behind(lag: Lag) -> str:
+    """A lag as people say it."""
+    changes = "1 change" if lag.rows == 1 else f"{lag.rows:,} changes"
+    return f"{changes} and {lag.seconds:.1f} s"
+
+
+def rows(capability: Capability, facts: Facts) -> Gate:
+    """The last verification of every row is recent, found none that differs and left none open."""
+    if not capability.tables:
+        return Gate("rows", True, f"{capability.name} declares no tables, so there is nothing to compare.")
+    limit, seen = capability.gate.verified_within, facts.following
+    if seen is None or seen.unknown:
+        return Gate(
+            "rows", False, seen.unknown if seen and seen.unknown else "Nothing is known about the rows."
+        )
+    stopped = f" The last attempt stopped: {seen.problem}" if seen.problem else ""
+    found = seen.round
+    if found is None or seen.age is None or not set(capability.tables) <= set(found.tables):
+        return Gate("rows", False, f"No verification has ended since {capability.home} follows.{stopped}")
+    if not found.equal:
+        return Gate(
+            "rows", False, f"{verified(found, seen.age)} `strangler verify {capability.name} --repair`."
+        )
+    if seen.age > limit:
+        return Gate(
+            "rows", False, f"{verified(found, seen.age)} That is too old, {limit:g} s are allowed.{stopped}"
+        )
+    return Gate("rows", True, verified(found, seen.age))
+
+
+def verified(found: Round, age: float) -> str:
+    """What a verification found, and when; names the first row that isn't equal."""
+    when = f"verified {age:,.0f} s ago in {found.seconds:.1f} s"
+    if found.equal:
+        return f"{found.rows:,} rows in {len(found.tables)} tables are equal, {when}."
+    open_ = f", {found.unsettled:,} never settled" if found.unsettled else ""
+    first = f" {found.named[0]}." if found.named else ""
+    return f"Of {found.rows:,} rows {found.differing:,} differ{open_}, {when}.{first}"
 
 
 def answers(capability: Capability, facts: Facts) -> Gate:
@@ -287,11 +436,11 @@ def samples_for_upper_bound(quantile: float, confidence: float) -> int:
 
 # ── Which gates stand before which move ──────────────────────────────────────────────────────────
 
-_COMPARED = (service, gateway, rows, coverage, answers, critical, latency)
+_COMPARED = (service, gateway, follows, rows, coverage, answers, critical, latency)
 
 GATES: Mapping[tuple[str, str], tuple[Callable[[Capability, Facts], Gate], ...]] = {
-    # Copying rows is an effect of the first move, which then verifies them.
-    ("monolith", "shadow"): (service, gateway),
+    # That rows follow is an effect of the first move, which then verifies them.
+    ("monolith", "shadow"): (service, gateway, tables),
     ("shadow", "canary"): _COMPARED,
     ("canary", "canary"): _COMPARED,
     ("canary", "switched"): _COMPARED,

@@ -6,21 +6,23 @@ Pure: nothing here asks or acts. A saved plan is this same object.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from strangler.config import Capability
 from strangler.control.effects import (
-    CopyRows,
     Effect,
+    Follow,
+    InstallCapture,
     PublishRoutes,
     RecordPhase,
+    StopFollowing,
     VerifyRows,
     from_record,
     to_record,
 )
 from strangler.control.gates import Facts, Gate, judge
-from strangler.control.phases import Phase
+from strangler.control.phases import MONOLITH, Phase
 from strangler.control.store import Standing
 from strangler.errors import UsageError
 
@@ -59,8 +61,14 @@ def forward(capability: Capability, standing: Standing, target: Phase, facts: Fa
     Routes are published before the phase is recorded: killed in between, a gateway that starts anew routes as
     it did before the move.
     """
-    copy = (capability.name, capability.tables, capability.owner, capability.home)
-    rows = (CopyRows(*copy), VerifyRows(*copy)) if standing.phase.name == "monolith" and copy[1] else ()
+    rows: tuple[Effect, ...] = ()
+    if capability.tables and standing.phase == MONOLITH:
+        what = (capability.name, capability.tables, capability.owner)
+        rows = (
+            InstallCapture(*what),
+            Follow(*what, capability.home),
+            VerifyRows(*what, capability.home),
+        )
     return Plan(
         capability=capability.name,
         origin=standing.phase,
@@ -92,6 +100,15 @@ def back(capability: Capability, standing: Standing, target: Phase) -> Plan:
             PublishRoutes(capability.name, target),
         ),
     )
+
+
+def cancel(capability: Capability, standing: Standing) -> Plan:
+    """Back to the monolith, and its rows follow no more. A way back leaves them following; see `back`."""
+    back_home = back(capability, standing, MONOLITH)
+    if not capability.tables:
+        return back_home
+    rows = StopFollowing(capability.name, capability.tables, capability.owner, capability.home)
+    return replace(back_home, effects=(*back_home.effects, rows))
 
 
 def read(text: str) -> Plan:

@@ -8,7 +8,7 @@ from typing import Any
 from strangler.config import Capability
 from strangler.control import gates
 from strangler.control.desk import Desk
-from strangler.control.gates import Evidence, Gate, GatewayView, Health
+from strangler.control.gates import Evidence, FollowState, Gate, GatewayView, Health
 from strangler.control.phases import MONOLITH, SWITCHED, Direction, Phase, direction, step_towards
 from strangler.control.store import Operator, Standing, Transition
 
@@ -18,13 +18,14 @@ class Status:
     """One capability, now. `next` is the phase after this one, with the gates before it; None at the end.
 
     `unfinished` is a transition that has begun and not ended; `operator` is who is at it, or None if it was
-    cut short. `evidence` is None where nothing is being compared.
+    cut short. `following` is None where no rows have to follow, `evidence` where nothing is being compared.
     """
 
     capability: Capability
     standing: Standing
     homes: tuple[Health, ...]
     gateway: GatewayView
+    following: FollowState | None
     evidence: Evidence | None
     unfinished: Transition | None
     operator: Operator | None
@@ -47,6 +48,7 @@ class Status:
             "by": self.standing.by,
             "homes": [asdict(health) for health in self.homes],
             "gateway": asdict(self.gateway) | {"agrees": self.gateway.agrees},
+            "following": self.following and _following_as_json(self.following),
             "evidence": seen
             and {
                 "captured": seen.captured,
@@ -83,12 +85,38 @@ def look(desk: Desk, name: str) -> Status:
             facts.health if facts else desk.surroundings.health(homes[capability.home]),
         ),
         gateway=facts.gateway if facts else desk.gateway(),
+        following=facts.following if facts and facts.following else desk.following(capability),
         evidence=evidence,
         unfinished=desk.store.unfinished(name),
         operator=desk.store.operator(name),
         next=following,
         gates=gates.judge(capability, standing.phase, following, facts) if following and facts else (),
     )
+
+
+def _following_as_json(seen: FollowState) -> dict[str, Any]:
+    """Seconds and rows; None is what couldn't be learned, or isn't there yet."""
+    found = seen.round
+    return {
+        "ordered": seen.ordered,
+        "follows": seen.follows,
+        "lag": seen.lag and {"rows": seen.lag.rows, "seconds": seen.lag.seconds},
+        "follower": {"lives": seen.lives, "word_age": seen.word, "held": seen.held},
+        "copying": {one.table: {"rows": one.rows, "total": one.total} for one in seen.copying},
+        "verified": found
+        and {
+            "age": seen.age,
+            "seconds": found.seconds,
+            "equal": found.equal,
+            "rows": found.rows,
+            "suspects": found.suspects,
+            "differing": found.differing,
+            "unsettled": found.unsettled,
+            "named": list(found.named),
+        },
+        "problem": seen.problem,
+        "unknown": seen.unknown,
+    }
 
 
 def next_phase(current: Phase, wanted: Phase) -> Phase | None:

@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Json
 
 from strangler.control.errors import ControlDatabaseAway, OperatorBusy
-from strangler.control.phases import MONOLITH, Phase
+from strangler.control.phases import MONOLITH, Direction, Phase, direction
 from strangler.errors import StranglerError
 from strangler.run.system import System
 
@@ -76,6 +76,15 @@ class Transition:
     def seconds(self) -> float | None:
         """How long it took, or None while it is not finished."""
         return (self.finished - self.started).total_seconds() if self.finished else None
+
+    @property
+    def again(self) -> str:
+        """The verb that does it again, or finishes it, with its arguments."""
+        if any(effect.kind == "stop_following" for effect in self.effects):
+            return f"cancel {self.capability}"
+        if direction(self.origin, self.target) is Direction.FORWARD:
+            return f"apply {self.capability} {self.target}"
+        return f"reverse {self.capability} --to {self.target}"
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,12 @@ from __future__ import annotations
 import datetime
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from strangler.config import Capability, Config, Home
-from strangler.control.gates import CopyState, Evidence, GatewayView, Health
+from strangler.control.gates import Evidence, FollowState, GatewayView, Health
 from strangler.control.phases import Phase
-from strangler.errors import UsageError
 from strangler.run.system import System
 
 READY = "/health/ready"
@@ -41,12 +40,28 @@ class Surroundings(Protocol):
         """
         ...
 
-    def copy_rows(self, capability: Capability, progress: Progress | None) -> str:
-        """Copy the capability's rows to its home, going on where a copy was cut short; says what it did."""
+    def unfit(self, capability: Capability) -> Sequence[str]:
+        """Why the capability's tables can't follow as they are now; nothing where they can."""
         ...
 
-    def rows(self, capability: Capability) -> CopyState:
-        """How the capability's tables stand at both homes."""
+    def capture(self, capability: Capability) -> str:
+        """Take every change of the tables at the owner from here on; says what it did."""
+        ...
+
+    def follow(self, capability: Capability, by: str, progress: Progress | None) -> str:
+        """Order that the tables follow, and wait until they do; says what it did."""
+        ...
+
+    def verify(self, capability: Capability) -> str:
+        """Compare every row; says how many are equal. Raises StranglerError where one differs."""
+        ...
+
+    def stop_following(self, capability: Capability) -> str:
+        """Follow no more, and take capture away from the owner; says what stays."""
+        ...
+
+    def following(self, capability: Capability) -> FollowState:
+        """How the capability's tables follow now; what can't be learned is told in it."""
         ...
 
     def evidence(self, capability: Capability, since: datetime.datetime | None) -> Evidence:
@@ -90,30 +105,44 @@ class Actual:
 
         return gateway.publish(self._config, self._system, phases).revision
 
-    def copy_rows(self, capability: Capability, progress: Progress | None) -> str:
-        from strangler.movement.backfill import backfill
+    def unfit(self, capability: Capability) -> Sequence[str]:
+        from strangler.movement.state import unfit
 
-        report = backfill(*self._databases(capability), capability.tables, progress=progress)
-        return f"{report.written:,} rows written, {report.deleted:,} deleted in {report.seconds:.1f} s"
+        return unfit(*self._sides(capability), capability.tables)
 
-    def rows(self, capability: Capability) -> CopyState:
-        from strangler.movement.backfill import copied
+    def capture(self, capability: Capability) -> str:
+        from strangler.movement.operations import begin_capture
 
-        return copied(*self._databases(capability), capability.tables)
+        return begin_capture(*self._sides(capability), capability.tables)
+
+    def follow(self, capability: Capability, by: str, progress: Progress | None) -> str:
+        from strangler.movement.operations import begin_to_follow
+
+        return begin_to_follow(
+            *self._sides(capability), capability.name, capability.owner, capability.tables, by, progress
+        )
+
+    def verify(self, capability: Capability) -> str:
+        from strangler.movement.operations import verify_rows
+
+        return verify_rows(*self._sides(capability), capability.name, capability.tables)
+
+    def stop_following(self, capability: Capability) -> str:
+        from strangler.movement.operations import stop_following
+
+        return stop_following(*self._sides(capability), capability.name, capability.tables)
+
+    def following(self, capability: Capability) -> FollowState:
+        from strangler.movement.state import follow_state
+
+        return follow_state(*self._sides(capability), capability.name, capability.tables)
 
     def evidence(self, capability: Capability, since: datetime.datetime | None) -> Evidence:
         from strangler.compare.evidence import evidence
 
         return evidence(self._system, capability.name, since=since)
 
-    def _databases(self, capability: Capability) -> tuple[str, str]:
-        """URLs of the owner's and of the home's database."""
-        urls = []
-        for home in (self._config.homes[capability.owner], self._config.homes[capability.home]):
-            if home.database is None:
-                raise UsageError(
-                    f"The home {home.name} names no database in strangler.toml, so the rows of "
-                    f"{capability.name} can't be copied. Nothing was changed."
-                )
-            urls.append(self._system.databases[home.database])
-        return urls[0], urls[1]
+    def _sides(self, capability: Capability) -> tuple[str, str]:
+        from strangler.movement.sides import sides
+
+        return sides(self._config, capability, self._system)

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from strangler.control.effects import Effect, from_record
-from strangler.control.gates import Gate, percent
-from strangler.control.phases import Direction, direction, meaning
+from strangler.control.effects import Effect, StopFollowing, describe_record
+from strangler.control.gates import Gate, behind, percent, verified, why_not_following
+from strangler.control.phases import MONOLITH, Direction, direction, meaning
 from strangler.control.plan import Plan
 from strangler.control.status import Status
 from strangler.control.store import Transition
@@ -34,6 +34,7 @@ def status(seen: Status) -> str:
             health.home, f"{'Ready' if health.ready else 'NOT READY'}: {health.detail}.", not health.ready
         )
     lines += _gateway(seen)
+    lines += _following(seen)
     if seen.evidence:
         lines += _row("answers", _evidence(seen))
     if seen.unfinished:
@@ -70,6 +71,8 @@ def plan(one: Plan) -> str:
 
 def command(one: Plan) -> str:
     """What to type to carry out a plan."""
+    if any(isinstance(effect, StopFollowing) for effect in one.effects):
+        return f"strangler cancel {one.capability}"
     if direction(one.origin, one.target) is Direction.BACK:
         return f"strangler reverse {one.capability} --to {one.target}"
     return f"strangler apply {one.capability} {one.target}"
@@ -94,7 +97,7 @@ def history(transitions: Iterable[Transition]) -> str:
         title = click.style(f"#{one.id}  {one.capability}: {one.origin} -> {one.target}", bold=True)
         lines.append(f"{title}  {end}  {moment(one.started)}, by {one.by}")
         for record in one.effects:
-            effect = from_record(record.kind, record.arguments).describe()
+            effect = describe_record(record.kind, record.arguments)
             lines += _wrapped(
                 f"{record.state}: {effect}" + (f": {record.detail}" if record.detail else ""), "    "
             )
@@ -139,6 +142,23 @@ def _gateway(seen: Status) -> Iterator[str]:
     )
 
 
+def _following(seen: Status) -> Iterator[str]:
+    """How the rows follow, and what the last verification found; nothing where they don't and needn't."""
+    found, capability = seen.following, seen.capability
+    if found is None or not (found.ordered or found.unknown or seen.standing.phase != MONOLITH):
+        return
+    if reason := why_not_following(capability, found):
+        yield from _row("ROWS", reason, True)
+    elif found.lag is not None and found.word is not None:
+        yield from _row(
+            "rows",
+            f"{capability.home} follows {capability.owner}, {behind(found.lag)} behind; the follower spoke "
+            f"{found.word:.1f} s ago.",
+        )
+    if found.round is not None and found.age is not None:
+        yield from _row("", verified(found.round, found.age), not found.round.equal)
+
+
 def _evidence(seen: Status) -> str:
     found = seen.evidence
     assert found is not None
@@ -154,13 +174,9 @@ def _unfinished(one: Transition, seen: Status) -> Iterator[str]:
         return _row(
             "moving", f"To {one.target}, by {seen.operator.name} since {moment(seen.operator.since)}."
         )
+    finish = f"`strangler {one.again}` finishes it"
     if direction(one.origin, one.target) is Direction.FORWARD:
-        finish = (
-            f"`strangler apply {one.capability} {one.target}` finishes it, "
-            f"`strangler reverse {one.capability}` undoes it"
-        )
-    else:
-        finish = f"`strangler reverse {one.capability} --to {one.target}` finishes it"
+        finish += f", `strangler reverse {one.capability}` undoes it"
     return _row(
         "CUT SHORT",
         f"The move from {one.origin} to {one.target}, begun by {one.by} at {moment(one.started)}: {finish}.",

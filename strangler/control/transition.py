@@ -17,11 +17,19 @@ from strangler.control.desk import Desk, at_desk
 from strangler.control.effects import ROUTING, Context, Effect, from_record, to_record
 from strangler.control.errors import ControlDatabaseAway, GatesHeld, PlanOutdated, TransitionFailed
 from strangler.control.gates import judge
-from strangler.control.phases import MONOLITH, Direction, Phase, check_back, check_forward, direction
+from strangler.control.phases import (
+    MONOLITH,
+    SWITCHED,
+    Direction,
+    Phase,
+    check_back,
+    check_forward,
+    direction,
+)
 from strangler.control.plan import Plan
 from strangler.control.store import Standing, Transition
 from strangler.control.surroundings import Progress, Surroundings
-from strangler.errors import StranglerError
+from strangler.errors import StranglerError, UsageError
 from strangler.run.system import System
 
 BETWEEN_LOOKS = 1.0  # seconds
@@ -94,15 +102,13 @@ def advance_at(
     capability = desk.capability(name)
     deadline = time.monotonic() + wait
     # Waiting takes no lock, so that somebody else can always take the capability back meanwhile.
-    while (began := time.monotonic()) < deadline:
+    while time.monotonic() < deadline:
         plan = _draw(desk, capability, target)[0]
         if plan is None or not plan.held:
             break
         if look:
             look(plan)
-        # A look reads every row of both homes; nine tenths of the time are theirs.
-        pause = max(BETWEEN_LOOKS, 9 * (time.monotonic() - began))
-        time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
+        time.sleep(max(0.0, min(BETWEEN_LOOKS, deadline - time.monotonic())))
 
     with desk.store.operating(name, desk.by):
         if saved:
@@ -132,6 +138,28 @@ def take_back_at(
             return None
         transition = _begin(desk, plan, undoes=desk.store.unfinished(capability.name))
         return _run(desk, transition, plan, begun, None)
+
+
+def cancel_at(desk: Desk, name: str, *, begun: Begun | None = None) -> Transition:
+    """Back to the monolith, and the rows follow no more; UsageError once the capability is switched.
+
+    Raises as `take_back` does. Cut short, it is cancelled again.
+    """
+    with desk.store.operating(name, desk.by):
+        plan = draw_cancel(desk, name)
+        transition = _begin(desk, plan, undoes=desk.store.unfinished(name))
+        return _run(desk, transition, plan, begun, None)
+
+
+def draw_cancel(desk: Desk, name: str) -> Plan:
+    """The plan of cancelling; changes nothing."""
+    capability, standing = desk.capability(name), desk.store.standing(name)
+    if standing.phase == SWITCHED:
+        raise UsageError(
+            f"{name} is switched, and its rows must follow while {capability.home} answers. Nothing was "
+            f"changed; `strangler reverse {name}` takes it back first."
+        )
+    return plans.cancel(capability, standing)
 
 
 def draw_back(desk: Desk, name: str, target: Phase) -> Plan | None:
@@ -179,12 +207,12 @@ def _rest(
     if direction(unfinished.origin, unfinished.target) is not Direction.FORWARD:
         raise StranglerError(
             f"The way of {capability.name} back to {unfinished.target} begun by {begun}; "
-            f"`strangler reverse {capability.name} --to {unfinished.target}` finishes it."
+            f"`strangler {unfinished.again}` finishes it."
         )
     if unfinished.target != target:
         raise StranglerError(
             f"The move of {capability.name} to {unfinished.target} begun by {begun}; "
-            f"`strangler apply {capability.name} {unfinished.target}` finishes it, "
+            f"`strangler {unfinished.again}` finishes it, "
             f"`strangler reverse {capability.name}` undoes it."
         )
     recorded = standing.revision == unfinished.revision
@@ -240,10 +268,7 @@ def _failed(
     desk.store.mark_effect(transition.id, position, "failed", reason)
     desk.store.finish(transition.id, "failed", reason)
     name, phase = transition.capability, desk.store.standing(transition.capability).phase
-    again = f"apply {name} {transition.target}"
-    if direction(transition.origin, transition.target) is not Direction.FORWARD:
-        again = f"reverse {name} --to {transition.target}"
     return TransitionFailed(
         f"{name} is recorded at {phase}. This failed: {effect.describe()}. {reason.rstrip('.')}. "
-        f"`strangler status` shows whether the gateway agrees; `strangler {again}` tries again."
+        f"`strangler status` shows whether the gateway agrees; `strangler {transition.again}` tries again."
     )

@@ -6,6 +6,7 @@ setting of a session can feign.
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import psycopg
@@ -13,9 +14,16 @@ from psycopg import sql
 
 from strangler.movement.errors import CopyRefused
 from strangler.movement.tables import sentence
+from strangler.run import databases
 
 SUFFIX = "_applier"
 CONNECT_WITHIN = 10  # seconds
+
+
+def login(state: Path, follower_url: str, server_url: str) -> str:
+    """`ensure`, with the password that this project keeps for it."""
+    password = databases.password_of(state, f"applier/{databases.without_password(follower_url)}")
+    return ensure(follower_url, server_url, password)
 
 
 def ensure(follower_url: str, server_url: str, password: str) -> str:

@@ -50,24 +50,62 @@ def install(owner_url: str, tables: Sequence[str], *, echo: str | None = None) -
     return _in_turn(owner_url, put)
 
 
-def remove(owner_url: str, tables: Sequence[str] | None = None) -> None:
-    """Capture `tables` no more (None: none at all, and forget every change); nothing to do is no error."""
+def remove(owner_url: str, tables: Sequence[str] | None = None, *, follower: str | None = None) -> None:
+    """Capture `tables` no more (None: none at all); nothing to do is no error.
+
+    With the last table goes all that was kept, the changes too. Before that `follower`, by the name in its
+    watermark, is waited for no longer.
+    """
 
     def take_away(owner: Connection) -> None:
         if owner.execute("SELECT to_regnamespace('strangler_capture') IS NULL").fetchone() == (True,):
             return
         captured = {name for (name,) in owner.execute("SELECT table_name FROM strangler_capture.captured")}
-        for name in captured if tables is None else captured.intersection(tables):
+        gone = captured if tables is None else captured.intersection(tables)
+        for name in gone:
             table = sql.Identifier(*name.split("."))
             if owner.execute("SELECT to_regclass(%s)", [table.as_string(owner)]).fetchone() != (None,):
                 for trigger in _ours(owner, table):
                     owner.execute(sql.SQL("DROP TRIGGER {} ON {}").format(sql.Identifier(trigger), table))
             owner.execute("DELETE FROM strangler_capture.captured WHERE table_name = %s", [name])
             owner.execute("DELETE FROM strangler_capture.change WHERE table_name = %s", [name])
-        if tables is None:
+        if follower:
+            owner.execute("DELETE FROM strangler_capture.follower WHERE name = %s", [follower])
+        if tables is None or gone == captured:
             owner.execute("DROP SCHEMA strangler_capture CASCADE")
 
     _in_turn(owner_url, take_away)
+
+
+def refusals(owner: Connection, tables: Sequence[str]) -> list[str]:
+    """Why these tables can't be captured as they are, in sentences; none where they can."""
+    found = []
+    for name in tables:
+        try:
+            _refuse_taken_schema(owner)
+            _ours(owner, _capturable(owner, name).identifier)
+        except CaptureRefused as refusal:
+            found.append(str(refusal))
+    return list(dict.fromkeys(found))
+
+
+def lost(owner: Connection, tables: Sequence[str]) -> str | None:
+    """The first of the tables whose changes aren't all taken any more; None: they are."""
+    if owner.execute("SELECT to_regclass('strangler_capture.captured') IS NULL").fetchone() == (True,):
+        return tables[0]
+    kept = {name for (name,) in owner.execute("SELECT table_name FROM strangler_capture.captured")}
+    for name in tables:
+        table = sql.Identifier(*name.split("."))
+        if owner.execute("SELECT to_regclass(%s)", [table.as_string(owner)]).fetchone() == (None,):
+            return name
+        standing = _ours(owner, table)
+        if (
+            name not in kept
+            or set(standing) != set(TRIGGERS)
+            or any(how != "A" for how, _ in standing.values())
+        ):
+            return name
+    return None
 
 
 def _in_turn(owner_url: str, act: Callable[[Connection], T]) -> T:

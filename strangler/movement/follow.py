@@ -17,7 +17,15 @@ import psycopg
 from psycopg import sql
 
 from strangler.movement import capture, foreign_keys, windows
-from strangler.movement.backfill import CHUNK_ROWS, Copy, Progress, Tell, alone, refuse_one_database, schema
+from strangler.movement.backfill import (
+    CHUNK_ROWS,
+    Copy,
+    Progress,
+    Tell,
+    alone,
+    lay_schema,
+    refuse_one_database,
+)
 from strangler.movement.errors import CopyRefused, FollowFailed, FollowHeld
 from strangler.movement.tables import Connection, Table, agreed, connection, sentence
 from strangler.movement.windows import Arrival, Lag, Window
@@ -71,7 +79,8 @@ def following(
                 stream = Following(owner, follower, shapes, progress or (lambda _: None), chunk_rows)
             yield stream
             with _told():
-                stream.confirm()
+                if owner.execute("SELECT to_regclass('strangler_capture.follower')").fetchone() != (None,):
+                    stream.confirm()  # or nobody is to follow any more
 
 
 class Following:
@@ -98,6 +107,7 @@ class Following:
                 self._copy.finish(list(self.tables.values()))
                 self._finished = True
             if time.monotonic() - self._confirmed > CONFIRM_SECONDS:
+                self._check_captures()
                 self.confirm()
         return step
 
@@ -127,12 +137,25 @@ class Following:
                 )
         self._confirmed = time.monotonic()
 
+    def _check_captures(self) -> None:
+        """FollowFailed where changes may have been missed: the next beginning compares every row."""
+        captures: dict[str, object] = dict(
+            self.owner.execute("SELECT table_name, capture FROM strangler_capture.captured").fetchall()
+        )
+        if lost := capture.lost(self.owner, list(self.tables)):
+            raise FollowFailed(
+                f"{lost} has lost triggers of ours at the owner. They are put there again, and all of its "
+                "rows are compared."
+            )
+        for name in self.tables:
+            if captures[name] != self._captures[name]:
+                raise FollowFailed(f"{name} was captured anew at the owner; all of its rows are compared.")
+
     # ── where it stands ──────────────────────────────────────────────────────────────────────────
 
     def _begin(self) -> None:
         """Read the watermark, and find out for each table what is to be done with it."""
-        self.follower.execute("SET client_min_messages = warning")
-        self.follower.execute(schema())
+        lay_schema(self.follower)
         self.follower.execute(
             "INSERT INTO strangler_movement.watermark DEFAULT VALUES ON CONFLICT (one) DO NOTHING"
         )
@@ -200,7 +223,9 @@ class Following:
         self.follower.execute(
             """INSERT INTO strangler_movement.followed (table_name, capture, shape, state)
                VALUES (%s, %s, %s, %s) ON CONFLICT (table_name) DO UPDATE
-               SET capture = excluded.capture, shape = excluded.shape, state = excluded.state""",
+               SET capture = excluded.capture, shape = excluded.shape, state = excluded.state,
+                   since = CASE WHEN (followed.capture, followed.state) = (excluded.capture, excluded.state)
+                                THEN followed.since ELSE now() END""",
             [name, self._captures[name], self.tables[name].fingerprint, state],
         )
         self.states[name] = state
@@ -312,9 +337,9 @@ class Following:
             return 0
         table = self.tables[name]
         if self.states[name] == "levelling":
-            level = self._copy.level(table)
-            self._remember(name, "following")
-            return level.written + level.deleted
+            changed = self._copy.level(table)
+            self._is_copied(table)
+            return changed
         after, rows = self._copy.begin(table, resumed=True)
         if name not in self._totals:
             self._totals[name] = self._copy.count(self.owner, table)
@@ -322,12 +347,16 @@ class Following:
         with self._copy.settings(enable_seqscan="off", enable_bitmapscan="off"):
             upto = self._copy.boundary(table, after)
             if upto is None:
-                self._remember(name, "following")
+                self._is_copied(table)
                 return 0
             written = self._copy.chunk(table, after, upto)
         self._copy.remember(table, upto, rows + written)
         self.tell(Progress(name, rows + written, max(self._totals[name], rows + written)))
         return written
+
+    def _is_copied(self, table: Table) -> None:
+        self.follower.execute(sql.SQL("ANALYZE {}").format(table.identifier))
+        self._remember(table.name, "following")
 
     def _move_watermark(self, now: str) -> None:
         moved = self.follower.execute(

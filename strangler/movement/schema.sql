@@ -1,4 +1,4 @@
--- What a copy has to remember, kept in the follower's database so that it commits together with the rows.
+-- What following has to remember, kept in the follower's database so that it commits together with the rows.
 
 CREATE SCHEMA IF NOT EXISTS strangler_movement;
 
@@ -27,7 +27,8 @@ CREATE TABLE IF NOT EXISTS strangler_movement.followed (
     capture      uuid NOT NULL,                    -- the owner's; another one means that changes were missed
     shape        text NOT NULL,                    -- fingerprint; another one means a migration, which no
                                                    -- trigger sees write
-    state        text NOT NULL CHECK (state IN ('filling', 'levelling', 'following'))
+    state        text NOT NULL CHECK (state IN ('filling', 'levelling', 'following')),
+    since        timestamptz NOT NULL DEFAULT now()  -- in this state
 );
 
 -- Up to which of the owner's snapshots everything above is applied; one row.
@@ -37,4 +38,37 @@ CREATE TABLE IF NOT EXISTS strangler_movement.watermark (
     snapshot     pg_snapshot,                               -- NULL before the first window
     windows      bigint NOT NULL DEFAULT 0,
     moved_at     timestamptz NOT NULL DEFAULT now()
+);
+
+-- Capabilities whose tables are to follow: the order that the follower obeys, from the move to shadow until it
+-- is cancelled.
+CREATE TABLE IF NOT EXISTS strangler_movement.ordered (
+    capability   text PRIMARY KEY,
+    owner        text NOT NULL,                    -- the home that is followed
+    tables       text[] NOT NULL,
+    by           text NOT NULL,
+    since        timestamptz NOT NULL DEFAULT now()
+);
+
+-- The follower's word: one row, written anew all the time while its process lives.
+CREATE TABLE IF NOT EXISTS strangler_movement.word (
+    one          boolean PRIMARY KEY DEFAULT true CHECK (one),
+    said_at      timestamptz NOT NULL,
+    held         text,                             -- why nothing is applied; NULL: nothing holds it
+    copying      json NOT NULL                     -- by table: rows that are here, and rows in all
+);
+
+-- Verifications that ran to their end, or were stopped by a `problem`; the latest are kept.
+CREATE TABLE IF NOT EXISTS strangler_movement.round (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    capability   text NOT NULL,
+    began_at     timestamptz NOT NULL,
+    ended_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    tables       text[] NOT NULL,
+    rows         bigint NOT NULL,
+    suspects     bigint NOT NULL,
+    differing    bigint NOT NULL,
+    unsettled    bigint NOT NULL,
+    named        text[] NOT NULL,                  -- the first of those that differ or never settled
+    problem      text
 );

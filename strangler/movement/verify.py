@@ -8,6 +8,7 @@ data: without that look, rows under way are reported.)
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,10 +20,12 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import sql
 
+from strangler.movement.backfill import Copy, range_of
 from strangler.movement.errors import CopyRefused, FollowFailed
 from strangler.movement.tables import Connection, Table, agreed, connection, read, sentence
 
 BUCKETS = 1024  # a power of two; a million rows make buckets of a thousand
+LONGEST_REST = 5.0  # seconds
 LOOKS = 20  # at a row that the owner keeps writing, before it counts as unsettled
 AGREEING = 2  # looks that must find a difference: within one, a row may come and go again unseen
 APPLIED_WITHIN = 30.0  # seconds for the follower to come to a mark
@@ -45,6 +48,21 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """Read `rows` at a time, in the order of their keys, then rest `rest` times as long as that took.
+
+    So it takes at most 1 / (1 + rest) of one connection's time, and no snapshot is held for long.
+    """
+
+    rows: int = 10_000
+    rest: float = 9.0
+
+    def rest_after(self, seconds: float) -> float:
+        """How many seconds to rest after so many."""
+        return min(self.rest * seconds, LONGEST_REST)
+
+
+@dataclass(frozen=True)
 class TableVerified:
     """One table: `rows` at the owner, `suspects` that differed at first sight, and what is left of them."""
 
@@ -57,10 +75,14 @@ class TableVerified:
 
 @dataclass(frozen=True)
 class Verified:
-    """A verification that ran to its end; `followed`: through a running stream, not at rest."""
+    """A verification that ran to its end; `followed`: through a running stream, not at rest.
+
+    `began` is the follower's time.
+    """
 
     tables: tuple[TableVerified, ...]
     followed: bool
+    began: datetime.datetime
     seconds: float
 
     @property
@@ -83,18 +105,20 @@ class Verified:
         return f"Of {rows}, {len(self.differences)} differ{open_}."
 
 
-def verify(source_url: str, target_url: str, tables: Sequence[str]) -> Verified:
-    """Compare every row of `tables`; neither side stops for it.
+def verify(source_url: str, target_url: str, tables: Sequence[str], *, pace: Pace | None = None) -> Verified:
+    """Compare every row of `tables`; neither side stops for it. As fast as it goes, or at a `pace`.
 
     Tables that follow are compared through their stream, which must be running; others as they stand. Raises
     CopyRefused where the sides can't be compared, FollowFailed when a database or the stream stops it.
     """
     start = time.perf_counter()
     with connection(source_url, "owner") as owner, connection(target_url, "follower") as follower, _told():
+        (began,) = follower.execute("SELECT clock_timestamp()").fetchone() or (None,)
+        assert began is not None  # a clock always answers
         shapes = [agreed(owner, follower, name) for name in dict.fromkeys(tables)]
         followed = _followed(follower, shapes)
-        found = tuple(_Look(owner, follower, table, followed).verified() for table in shapes)
-    return Verified(found, followed, time.perf_counter() - start)
+        found = tuple(_Look(owner, follower, table, followed).verified(pace) for table in shapes)
+    return Verified(found, followed, began, time.perf_counter() - start)
 
 
 def resend(source_url: str, differences: Sequence[Difference]) -> int:
@@ -118,19 +142,64 @@ def resend(source_url: str, differences: Sequence[Difference]) -> int:
     return len(differences)
 
 
+@dataclass(frozen=True)
+class Slice:
+    """The rows of a table with keys above `after` and up to `upto`; None: no bound."""
+
+    table: Table
+    after: list[str] | None
+    upto: list[str] | None
+
+    @property
+    def condition(self) -> sql.Composable:
+        return range_of(self.table, self.after, self.upto)
+
+    @property
+    def parameters(self) -> list[Any]:
+        return [*(self.after or ()), *(self.upto or ())]
+
+
 class _Look:
     """One table, on both sides."""
 
     def __init__(self, owner: Connection, follower: Connection, table: Table, followed: bool) -> None:
         self.owner, self.follower, self.table, self.followed = owner, follower, table, followed
 
-    def verified(self) -> TableVerified:
-        here, there = self._on_both(self._buckets)
+    def verified(self, pace: Pace | None) -> TableVerified:
+        whole = TableVerified(self.table.name, 0, 0, (), ())
+        for one in self._slices(pace):
+            began = time.monotonic()
+            found = self._verified(one)
+            whole = TableVerified(
+                whole.name,
+                whole.rows + found.rows,
+                whole.suspects + found.suspects,
+                whole.differences + found.differences,
+                whole.unsettled + found.unsettled,
+            )
+            if pace:
+                time.sleep(pace.rest_after(time.monotonic() - began))
+        return whole
+
+    def _slices(self, pace: Pace | None) -> Iterator[Slice]:
+        """The whole table, or ranges of keys that leave no key out, whatever is written meanwhile."""
+        after: list[str] | None = None
+        if pace:
+            copy = Copy(self.owner, self.follower, lambda _: None, pace.rows)
+            for side in (self.owner, self.follower):
+                side.execute("SET enable_seqscan = off")  # a range is read by the key's index
+            while upto := copy.boundary(self.table, after):
+                yield Slice(self.table, after, upto)
+                after = upto
+        yield Slice(self.table, after, None)
+
+    def _verified(self, one: Slice) -> TableVerified:
+        here, there = self._on_both(lambda side: self._buckets(side, one))
         rows = sum(count for count, _ in here.values())
         differing = [bucket for bucket in here.keys() | there.keys() if here.get(bucket) != there.get(bucket)]
         if not differing:
             return TableVerified(self.table.name, rows, 0, (), ())
-        ours, theirs = self._on_both(lambda side: self._rows_of(side, differing))
+        ours, theirs = self._on_both(lambda side: self._rows_of(side, one, differing))
         suspects = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
         differences, unsettled = self._settle(suspects)
         return TableVerified(
@@ -167,22 +236,27 @@ class _Look:
 
     # ── what is read ─────────────────────────────────────────────────────────────────────────────
 
-    def _buckets(self, side: Connection) -> dict[int, tuple[int, int]]:
+    def _buckets(self, side: Connection, one: Slice) -> dict[int, tuple[int, int]]:
         """Rows and xor of their hashes, by bucket."""
         found = side.execute(
-            sql.SQL("SELECT {}, count(*), bit_xor({}) FROM {} AS t GROUP BY 1").format(
-                self._bucket, self.table.row_hash, self.table.identifier
-            )
+            sql.SQL("SELECT {}, count(*), bit_xor({}) FROM {} AS t WHERE {} GROUP BY 1").format(
+                self._bucket, self.table.row_hash, self.table.identifier, one.condition
+            ),
+            one.parameters,
         )
         return {bucket: (count, checksum) for bucket, count, checksum in found}
 
-    def _rows_of(self, side: Connection, buckets: list[int]) -> dict[Key, int]:
+    def _rows_of(self, side: Connection, one: Slice, buckets: list[int]) -> dict[Key, int]:
         """The hash of every row of some buckets, by key."""
         found = side.execute(
-            sql.SQL("SELECT {}, {} FROM {} AS t WHERE {} = ANY(%s)").format(
-                self.table.key_of("t", "::text"), self.table.row_hash, self.table.identifier, self._bucket
+            sql.SQL("SELECT {}, {} FROM {} AS t WHERE {} AND {} = ANY(%s)").format(
+                self.table.key_of("t", "::text"),
+                self.table.row_hash,
+                self.table.identifier,
+                one.condition,
+                self._bucket,
             ),
-            [buckets],
+            [*one.parameters, buckets],
         )
         return {tuple(key): hash_ for *key, hash_ in found}
 

@@ -11,9 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from strangler import config as project
+from strangler.config import Capability
 from strangler.errors import UsageError
-from strangler.movement.commands import databases
+from strangler.movement import rounds
 from strangler.movement.errors import CopyRefused
+from strangler.movement.sides import sides
+from strangler.movement.state import follow_state
+from strangler.movement.verifier import rounds_without_end
 from strangler.movement.verify import Verified, resend, verify
 
 SHOWN = 20  # differences that are printed; --json has all
@@ -23,9 +27,12 @@ SHOWN = 20  # differences that are printed; --json has all
 @click.argument("capability")
 @click.option("--repair", is_flag=True, help="Say which rows the owner would send again.")
 @click.option("--execute", is_flag=True, help="With --repair: have them sent, and verify once more.")
+@click.option("--continuous", is_flag=True, help="Round after round, at a pace that spares the owner.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.pass_obj
-def command(root: Path, capability: str, repair: bool, execute: bool, as_json: bool) -> None:
+def command(
+    root: Path, capability: str, repair: bool, execute: bool, continuous: bool, as_json: bool
+) -> None:
     """Compare every row of a capability's tables on both sides, while both are written.
 
     Rows under way aren't reported: each suspect is looked at again behind a mark in the change stream.
@@ -35,26 +42,50 @@ def command(root: Path, capability: str, repair: bool, execute: bool, as_json: b
 
     if execute and not repair:
         raise UsageError("--execute goes with --repair. Nothing was changed.")
+    if continuous and (repair or as_json):
+        raise UsageError("--continuous repairs nothing and prints no JSON. Nothing was changed.")
     config = project.load(root)
     moved = config.capability(capability)
     with running_system(config, quiet=as_json) as system:
-        source, target = databases(config, moved, system)
-        found, sent = verify(source, target, moved.tables), 0
+        source, target = sides(config, moved, system)
+        if continuous:
+            if not follow_state(source, target, capability, moved.tables).ordered:
+                raise CopyRefused(
+                    f"{capability} doesn't follow its owner yet, so there is no stream to verify it through. "
+                    f"Nothing was changed; `strangler apply {capability} shadow` has it follow."
+                )
+            for found in rounds_without_end(source, target, capability, moved.tables):
+                _print_round(found)
+        found, sent = _verified(source, target, moved), 0
         before = found
         if execute and found.differences:
             if not found.followed:
                 raise CopyRefused(
                     f"{found.reason} {capability} doesn't follow its owner, so nothing can be sent again. "
-                    "Nothing was changed; run `strangler copy` instead."
+                    f"Nothing was changed; `strangler apply {capability} shadow` has it follow."
                 )
             sent = resend(source, found.differences)
-            found = verify(source, target, moved.tables)
+            found = _verified(source, target, moved)
     if as_json:
         click.echo(json.dumps(_as_json(capability, before, found, sent), indent=2))
     else:
         _print(before, found, repair, sent)
     if not found.equal:
         sys.exit(1)
+
+
+def _verified(source: str, target: str, capability: Capability) -> Verified:
+    """One verification; recorded where the gate on rows will look for it."""
+    found = verify(source, target, capability.tables)
+    if found.followed:
+        rounds.record(target, capability.name, found)
+    return found
+
+
+def _print_round(found: Verified) -> None:
+    click.echo(f"{found.began:%H:%M:%S} UTC  {found.reason}  ({found.seconds:.1f} s)")
+    for difference in found.differences[:SHOWN]:
+        click.echo(f"  {difference}.")
 
 
 def _print(before: Verified, found: Verified, repair: bool, sent: int) -> None:

@@ -17,11 +17,13 @@ import signal
 import stat
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 
 from strangler import config as configuration
 from strangler.config import Config
 from strangler.errors import StranglerError
+from strangler.movement import applier
 from strangler.run import board, databases, layout, postgres, sweep
 from strangler.run.layout import BuiltIns
 from strangler.run.supervisor import Supervisor
@@ -102,9 +104,19 @@ async def bring_up(
         superuser = cluster.url(chosen.postgres)
         await supervisor.start([layout.postgres_program(cluster, chosen.postgres)])
     urls = await asyncio.to_thread(databases.resolve, config, os.environ, state=state, embedded=superuser)
+    if superuser:
+        await asyncio.to_thread(make_appliers, config, urls, superuser, state)
     system = layout.describe(config, chosen, urls, modes)
     await supervisor.start([*layout.declared(config, system, chosen), *built_ins(config, system)])
     return system
+
+
+def make_appliers(config: Config, urls: Mapping[str, str], superuser: str, state: Path) -> None:
+    """Logins for who writes followed rows, in a server that is ours; elsewhere the follower makes its own."""
+    for capability in config.capabilities.values():
+        database = config.homes[capability.home].database
+        if capability.tables and database is not None:
+            applier.login(state, urls[database], superuser)
 
 
 def prepare_state(root: Path) -> Path:

@@ -66,6 +66,16 @@ def test_the_control_plane_is_told_every_address_that_attaching_asks_for() -> No
         assert wanted <= set(SERVICES[name]["environment"])
 
 
+def test_the_follower_is_the_one_that_strangler_run_starts_with_a_login_that_is_made() -> None:
+    declared = config.load(PROJECT).processes["follower"].command
+    service = SERVICES["follower"]
+    assert list(declared[1:]) == service["command"][1:]
+    address = service["environment"]["STRANGLER_APPLIER_URL"]
+    (role,) = re.findall(r"//(\w+):", address)
+    made = re.findall(r"CREATE ROLE (\w+) LOGIN.*IN ROLE (\w+);", COMPOSE["configs"]["databases"]["content"])
+    assert made == [(role, address.rpartition("/")[2])]
+
+
 def test_homes_are_reached_by_the_names_of_their_services() -> None:
     environment = SERVICES["control"]["environment"]
     for home in config.load(PROJECT).homes:

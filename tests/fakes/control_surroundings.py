@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from strangler.config import Capability, Home
 from strangler.control.gates import GatewayView, Health
 from strangler.control.phases import MONOLITH, Phase
 from strangler.errors import StranglerError
+from strangler.movement.backfill import Progress
+from strangler.movement.windows import Lag
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,51 @@ NO_EVIDENCE = FakeEvidence(
 )
 
 
-@dataclass
-class FakeRows:
-    """A copy: `complete` and `equal` once it was made."""
+@dataclass(frozen=True)
+class FakeRound:
+    """A verification that ran to its end, a moment ago."""
 
-    complete: bool = False
-    equal: bool = False
-    reason: str = "catalog_product isn't copied to the end; run `strangler copy`."
+    tables: Sequence[str] = ("catalog_rug", "catalog_weaver")
+    rows: int = 8212
+    suspects: int = 0
+    differing: int = 0
+    unsettled: int = 0
+    named: Sequence[str] = ()
+    seconds: float = 0.4
+
+    @property
+    def equal(self) -> bool:
+        return not self.differing and not self.unsettled
+
+
+NOTHING = Lag(0, 0.0)
+
+
+@dataclass(frozen=True)
+class FakeFollowing:
+    """Rows that follow as they should, once that is ordered. `behind`: changes and seconds."""
+
+    ordered: bool = True
+    copied: bool = True
+    copying: Sequence[Progress] = ()
+    word: float | None = 0.4
+    held: str | None = None
+    lag: Lag | None = NOTHING
+    round: FakeRound | None = FakeRound()
+    age: float | None = 3.0
+    problem: str | None = None
+    unknown: str | None = None
+
+    @property
+    def follows(self) -> bool:
+        return self.ordered and self.copied and not self.held and not self.unknown
+
+    @property
+    def lives(self) -> bool:
+        return self.word is not None and self.word < 10
+
+
+NOT_ORDERED = FakeFollowing(ordered=False, copied=False, word=None, lag=None, round=None, age=None)
 
 
 @dataclass
@@ -59,7 +99,9 @@ class FakeSurroundings:
     down: str | None = None  # why the gateway doesn't answer
     refusal: str | None = None  # why the gateway refuses what is published
     unready: str | None = None  # why the service isn't ready
-    copied: FakeRows = field(default_factory=FakeRows)
+    unfit_tables: Sequence[str] = ()  # why they can't follow
+    differing: str | None = None  # what a verification in the move says
+    rows: FakeFollowing = NOT_ORDERED
     seen: FakeEvidence | Sequence[FakeEvidence] = field(default_factory=FakeEvidence)
     calls: list[str] = field(default_factory=list)
     since: datetime.datetime | None = None  # the moment that evidence was last asked from
@@ -81,13 +123,32 @@ class FakeSurroundings:
         self.taken = dict(phases)
         return revision(phases)
 
-    def copy_rows(self, capability: Capability, progress: object) -> str:
-        self.calls.append(f"copy {capability.name}")
-        self.copied = FakeRows(True, True, "8,212 rows in 4 tables are equal on both sides.")
-        return "8,212 rows written, 0 deleted in 0.4 s"
+    def unfit(self, capability: Capability) -> Sequence[str]:
+        return self.unfit_tables
 
-    def rows(self, capability: Capability) -> FakeRows:
-        return self.copied
+    def capture(self, capability: Capability) -> str:
+        self.calls.append(f"capture {capability.name}")
+        return f"every change of {', '.join(capability.tables)} is taken from here on"
+
+    def follow(self, capability: Capability, by: str, progress: object) -> str:
+        self.calls.append(f"follow {capability.name}")
+        self.rows = FakeFollowing()
+        return "they follow, after 0.4 s and 8,212 rows"
+
+    def verify(self, capability: Capability) -> str:
+        if self.differing:
+            raise StranglerError(self.differing)
+        return "8,212 rows in 2 tables are equal on both sides."
+
+    def stop_following(self, capability: Capability) -> str:
+        self.calls.append(f"stop following {capability.name}")
+        self.rows = NOT_ORDERED
+        return (
+            f"{', '.join(capability.tables)} follow no more, and nothing is captured of them; the rows stay"
+        )
+
+    def following(self, capability: Capability) -> FakeFollowing:
+        return self.rows
 
     def evidence(self, capability: Capability, since: datetime.datetime | None) -> FakeEvidence:
         self.since = since
@@ -107,7 +168,7 @@ class LastingSurroundings(FakeSurroundings):
         if file.exists():
             kept = json.loads(file.read_text())
             self.taken = {name: Phase.parse(phase) for name, phase in kept["taken"].items()}
-            self.copied = FakeRows(**kept["copied"])
+            self.rows = FakeFollowing() if kept["follows"] else NOT_ORDERED
 
     def publish(self, phases: Mapping[str, Phase]) -> str:
         taken = super().publish(phases)
@@ -115,14 +176,19 @@ class LastingSurroundings(FakeSurroundings):
         self._at_publish()
         return taken
 
-    def copy_rows(self, capability: Capability, progress: object) -> str:
-        said = super().copy_rows(capability, progress)
+    def follow(self, capability: Capability, by: str, progress: object) -> str:
+        said = super().follow(capability, by, progress)
+        self._keep()
+        return said
+
+    def stop_following(self, capability: Capability) -> str:
+        said = super().stop_following(capability)
         self._keep()
         return said
 
     def _keep(self) -> None:
         taken = {name: str(phase) for name, phase in self.taken.items()}
-        self._file.write_text(json.dumps({"taken": taken, "copied": asdict(self.copied)}))
+        self._file.write_text(json.dumps({"taken": taken, "follows": self.rows.follows}))
 
 
 def revision(phases: Mapping[str, Phase]) -> str:

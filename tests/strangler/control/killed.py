@@ -41,8 +41,11 @@ def main(root: Path, control_url: str, verb: str, phase: str, point: str) -> Non
     store.__class__ = Doomed
     world = LastingSurroundings(root / "world.json", die if point == "publish" else lambda: None)
     desk = Desk(only_catalog_read(root), store, world, "anna@loom")
-    act = transition.advance_at if verb == "apply" else transition.take_back_at
-    act(desk, "catalog.read", Phase.parse(phase), begun=begun)
+    if verb == "cancel":
+        transition.cancel_at(desk, "catalog.read", begun=begun)
+    else:
+        act = transition.advance_at if verb == "apply" else transition.take_back_at
+        act(desk, "catalog.read", Phase.parse(phase), begun=begun)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,15 @@ from strangler.config import Capability
 from strangler.control import gates
 from strangler.control.gates import Facts, Gate, GatewayView, Health
 from strangler.control.phases import MONOLITH, SHADOW, SWITCHED, Phase
-from tests.fakes.control_surroundings import NO_EVIDENCE, FakeEvidence, FakeRows
+from strangler.movement.backfill import Progress
+from strangler.movement.windows import Lag
+from tests.fakes.control_surroundings import (
+    NO_EVIDENCE,
+    NOT_ORDERED,
+    FakeEvidence,
+    FakeFollowing,
+    FakeRound,
+)
 from tests.strangler.control.wanted import only_catalog_read
 
 LIMIT, CONFIDENCE = 0.01, 0.95
@@ -26,7 +34,8 @@ def facts(evidence: FakeEvidence | None = None, **others: object) -> Facts:
     good = Facts(
         health=Health("catalog", True, "/health/ready answers 200"),
         gateway=GatewayView("r2", "r2"),
-        rows=FakeRows(True, True, "all equal"),
+        unfit=(),
+        following=FakeFollowing(),
         evidence=evidence,
     )
     return replace(good, **others)  # type: ignore[arg-type]
@@ -210,9 +219,67 @@ def test_a_gateway_that_is_away_or_behind_holds(capability: Capability, taken: s
     assert not gate.passed
 
 
-@pytest.mark.parametrize("rows", [None, FakeRows(True, False), FakeRows(False, True)])
-def test_rows_that_differ_or_are_unknown_hold(capability: Capability, rows: FakeRows | None) -> None:
-    assert not gates.rows(capability, facts(rows=rows)).passed
+@pytest.mark.parametrize(
+    ("following", "reason"),
+    [
+        (None, "Nothing is known of what follows."),
+        (NOT_ORDERED, "`strangler apply catalog.read shadow`, has it follow"),
+        (FakeFollowing(unknown="The owner's database can't be reached."), "can't be reached"),
+        (FakeFollowing(word=None), "The follower has never said a word"),
+        (FakeFollowing(word=31.0), "The follower said its last word 31 s ago; see `strangler ps`"),
+        (FakeFollowing(held="the follower lacks knots"), "The follower holds: the follower lacks knots"),
+        (
+            FakeFollowing(copied=False, copying=[Progress("catalog_rug", 1200, 8000)]),
+            "Rows are still being copied: catalog_rug 1,200 of 8,000.",
+        ),
+        (FakeFollowing(lag=None), "How far the follower is behind can't be read."),
+        (FakeFollowing(lag=Lag(1, 5.1)), "catalog is 1 change and 5.1 s behind, 5 s allowed."),
+    ],
+)
+def test_rows_that_do_not_follow_or_are_far_behind_hold_with_the_reason(
+    capability: Capability, following: FakeFollowing | None, reason: str
+) -> None:
+    gate = gates.follows(capability, facts(following=following))
+    assert not gate.passed
+    assert reason in gate.sentence
+
+
+def test_rows_may_be_behind_up_to_the_limit(capability: Capability) -> None:
+    gate = gates.follows(capability, facts(following=FakeFollowing(lag=Lag(1200, 5.0))))
+    assert gate.passed
+    assert gate.sentence == "catalog is 1,200 changes and 5.0 s behind, 5 s allowed."
+
+
+@pytest.mark.parametrize(
+    ("following", "reason"),
+    [
+        (None, "Nothing is known about the rows."),
+        (FakeFollowing(unknown="It is away."), "It is away."),
+        (FakeFollowing(round=None, age=None), "No verification has ended since catalog follows."),
+        (FakeFollowing(round=None, problem="No mark came."), "The last attempt stopped: No mark came."),
+        (FakeFollowing(round=FakeRound(tables=["catalog_rug"])), "No verification has ended"),
+        (FakeFollowing(age=300.5), "That is too old, 300 s are allowed."),
+        (
+            FakeFollowing(round=FakeRound(differing=1, named=["catalog_rug (7) is missing at the follower"])),
+            "Of 8,212 rows 1 differ, verified 3 s ago in 0.4 s. catalog_rug (7) is missing at the follower.",
+        ),
+        (
+            FakeFollowing(round=FakeRound(unsettled=1, named=["catalog_rug (7) never settles"])),
+            "never settle",
+        ),
+    ],
+)
+def test_rows_that_differ_never_settle_or_were_not_verified_lately_hold(
+    capability: Capability, following: FakeFollowing | None, reason: str
+) -> None:
+    gate = gates.rows(capability, facts(following=following))
+    assert not gate.passed
+    assert reason in gate.sentence
+
+
+@pytest.mark.parametrize("unfit", [None, ["The owner's table catalog_rug has no primary key."]])
+def test_tables_that_can_not_follow_hold(capability: Capability, unfit: list[str] | None) -> None:
+    assert not gates.tables(capability, facts(unfit=unfit)).passed
 
 
 @pytest.mark.parametrize("evidence", [None, NO_EVIDENCE])
@@ -226,9 +293,9 @@ def test_missing_evidence_holds_and_never_advances(
 # ── The table ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_first_move_asks_for_a_service_and_a_gateway_alone(capability: Capability) -> None:
+def test_the_first_move_asks_for_what_a_move_needs_and_for_no_evidence(capability: Capability) -> None:
     found = gates.judge(capability, MONOLITH, SHADOW, facts())
-    assert [gate.name for gate in found] == ["service", "gateway"]
+    assert [gate.name for gate in found] == ["service", "gateway", "tables"]
 
 
 @pytest.mark.parametrize(
@@ -241,7 +308,7 @@ def test_the_first_move_asks_for_a_service_and_a_gateway_alone(capability: Capab
 )
 def test_every_later_move_asks_for_all_gates(capability: Capability, origin: Phase, target: Phase) -> None:
     found = gates.judge(capability, origin, target, facts(FakeEvidence()))
-    names = ["service", "gateway", "rows", "coverage", "answers", "critical", "latency"]
+    names = ["service", "gateway", "follows", "rows", "coverage", "answers", "critical", "latency"]
     assert [gate.name for gate in found] == names
     assert all(gate.passed for gate in found)
 

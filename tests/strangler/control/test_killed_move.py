@@ -20,8 +20,9 @@ from strangler.run.system import System
 from tests.fakes.control_surroundings import NO_EVIDENCE, LastingSurroundings
 
 PROJECT = Path(__file__).parents[3]
-FORWARD = ["0", "1", "2", "publish", "3", "finish"]  # copy, verify, publish, record
+FORWARD = ["0", "1", "2", "3", "publish", "4", "finish"]  # capture, follow, verify, publish, record
 BACK = ["0", "1", "publish", "finish"]  # record, publish
+CANCELLED = ["0", "1", "publish", "2", "finish"]  # record, publish, stop following
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def sit_down(config: Config, store: Store, tmp_path: Path):
 def test_every_point_of_a_move_is_killed_at(sit_down) -> None:
     """A move with another effect needs another point above."""
     plan = transition.draw(sit_down(), "catalog.read", SHADOW)
-    assert len(plan.effects) == 4
+    assert len(plan.effects) == 5
     assert len(plan.effects) + 2 == len(FORWARD)
 
 
@@ -63,7 +64,7 @@ def test_the_next_apply_finishes_a_killed_one(kill, sit_down, point: str) -> Non
     done = transition.advance_at(desk, "catalog.read", SHADOW)
     assert done is not None
     assert (done.state, done.by) == ("done", "anna@loom")
-    assert [effect.state for effect in done.effects] == ["done"] * 4
+    assert [effect.state for effect in done.effects] == ["done"] * 5
     assert desk.store.standing("catalog.read").revision == 1
     _settled_at(desk, SHADOW)
     assert len(desk.store.history()) == 1
@@ -88,6 +89,19 @@ def test_reverse_finishes_a_killed_reverse_and_apply_says_so(kill, sit_down, poi
         transition.advance_at(desk, "catalog.read", SHADOW)
     transition.take_back_at(desk, "catalog.read")
     _settled_at(desk, MONOLITH)
+
+
+@pytest.mark.parametrize("point", CANCELLED)
+def test_a_killed_cancel_is_cancelled_again(kill, sit_down, point: str) -> None:
+    transition.advance_at(sit_down(), "catalog.read", SHADOW)
+    kill("cancel", "monolith", point)
+    desk = sit_down()
+    assert "strangler cancel" in status_text(look(desk, "catalog.read"))
+    with pytest.raises(StranglerError, match=r"`strangler cancel catalog\.read` finishes it"):
+        transition.advance_at(desk, "catalog.read", SHADOW)
+    transition.cancel_at(desk, "catalog.read")
+    _settled_at(desk, MONOLITH)
+    assert not desk.surroundings.rows.ordered
 
 
 def test_a_killed_apply_to_another_phase_says_how_to_go_on(kill, sit_down) -> None:

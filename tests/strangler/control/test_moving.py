@@ -15,7 +15,7 @@ from strangler.control.phases import MONOLITH, SHADOW, SWITCHED, Phase
 from strangler.control.store import connect
 from strangler.errors import UsageError
 from strangler.run.system import System
-from tests.fakes.control_surroundings import NO_EVIDENCE, FakeEvidence, FakeRows, FakeSurroundings
+from tests.fakes.control_surroundings import NO_EVIDENCE, FakeEvidence, FakeSurroundings
 from tests.strangler.control.wanted import wanted
 
 RUGS = "catalog.read"
@@ -33,7 +33,8 @@ def test_a_capability_goes_all_the_way_and_back(
     transition.take_back(config, system, RUGS, by="anna", surroundings=world)
     assert world.taken == {RUGS: MONOLITH}
     assert world.calls == [
-        "copy catalog.read",
+        "capture catalog.read",
+        "follow catalog.read",
         "publish catalog.read=shadow",
         "publish catalog.read=canary=10",
         "publish catalog.read=canary=50",
@@ -42,18 +43,38 @@ def test_a_capability_goes_all_the_way_and_back(
     ]
 
 
-def test_rows_that_are_equal_already_are_not_copied(desk: Desk, world: FakeSurroundings) -> None:
-    world.copied = FakeRows(True, True, "8,212 rows in 4 tables are equal on both sides.")
-    transition.advance_at(desk, RUGS, SHADOW)
-    assert world.calls == ["publish catalog.read=shadow"]
-
-
-def test_rows_that_differ_after_the_copy_stop_the_move(desk: Desk, world: FakeSurroundings) -> None:
-    world.copy_rows = lambda capability, progress: "some"  # type: ignore[method-assign]
-    with pytest.raises(TransitionFailed, match="catalog_product isn't copied to the end"):
+def test_rows_that_differ_once_they_follow_stop_the_move(desk: Desk, world: FakeSurroundings) -> None:
+    world.differing = "Of 8,212 rows in 2 tables, 1 differ. catalog_rug (7) is missing at the follower."
+    with pytest.raises(TransitionFailed, match=r"catalog_rug \(7\) is missing"):
         transition.advance_at(desk, RUGS, SHADOW)
     assert desk.store.standing(RUGS).phase == MONOLITH
-    assert world.calls == []
+    assert world.calls == ["capture catalog.read", "follow catalog.read"]
+
+
+def test_rows_go_on_following_after_a_way_back_until_the_move_is_cancelled(
+    desk: Desk, world: FakeSurroundings
+) -> None:
+    transition.advance_at(desk, RUGS, SHADOW)
+    transition.take_back_at(desk, RUGS)
+    assert world.rows.follows
+    transition.cancel_at(desk, RUGS)
+    assert not world.rows.ordered
+    assert world.taken == {RUGS: MONOLITH}
+
+
+def test_a_cancel_in_a_canary_routes_everybody_back_first(desk: Desk, world: FakeSurroundings) -> None:
+    for phase in (SHADOW, TENTH):
+        transition.advance_at(desk, RUGS, phase)
+    transition.cancel_at(desk, RUGS)
+    assert world.calls[-2:] == ["publish catalog.read=monolith", "stop following catalog.read"]
+
+
+def test_what_is_switched_is_not_cancelled(desk: Desk, world: FakeSurroundings) -> None:
+    for phase in (SHADOW, TENTH, SWITCHED):
+        transition.advance_at(desk, RUGS, phase)
+    with pytest.raises(UsageError, match=r"`strangler reverse catalog\.read` takes it back first"):
+        transition.cancel_at(desk, RUGS)
+    assert world.rows.follows
 
 
 def test_being_there_already_is_nothing_to_do(desk: Desk, world: FakeSurroundings) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from strangler.config import Config
+from strangler.config import Capability, Config
 from strangler.control import transition
 from strangler.control.desk import Desk, at_desk
 from strangler.control.errors import GatesHeld, TransitionFailed
@@ -24,6 +27,7 @@ from strangler.run.system import System
 from tests.fakes.control_surroundings import FakeEvidence
 from tests.strangler.envoy.edge import SHOP, Edge, shop
 
+PROJECT = Path(__file__).parents[3]
 RUGS = "catalog.read"
 TEXT = (
     SHOP.replace("[homes.monolith]\n", '[databases.catalog]\nenv = "C"\n[homes.monolith]\n')
@@ -49,12 +53,14 @@ def loom(tmp_path: Path) -> Iterator[Loom]:
     names = {one: f"{prefix}_{one}" for one in ("main", "catalog", "control")}
     parts = conninfo_to_dict(server)
     login = f"{parts['user']}:{parts['password']}" if "password" in parts else str(parts.get("user", ""))
-    address = f"postgresql://{login}@{parts['host']}:{parts.get('port', 5432)}"
-    urls = {one: f"{address}/{name}" for one, name in names.items()}
+    address = f"{parts['host']}:{parts.get('port', 5432)}"
+    urls = {one: f"postgresql://{login}@{address}/{name}" for one, name in names.items()}
+    urls["catalog"] = f"postgresql://{prefix}:{prefix}@{address}/{names['catalog']}"
     (tmp_path / "strangler.toml").write_text(TEXT)
     with psycopg.connect(server, autocommit=True) as connection:
-        for name in names.values():
-            connection.execute(f'CREATE DATABASE "{name}"')
+        connection.execute(f"CREATE ROLE {prefix} LOGIN PASSWORD '{prefix}'")
+        for one, name in names.items():
+            connection.execute(f'CREATE DATABASE "{name}"' + (f" OWNER {prefix}" if one == "catalog" else ""))
         try:
             for one in ("main", "catalog"):
                 _run(urls[one], "CREATE TABLE catalog_rug (id bigint PRIMARY KEY, name text NOT NULL)")
@@ -70,6 +76,29 @@ def loom(tmp_path: Path) -> Iterator[Loom]:
         finally:
             for name in names.values():
                 connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+            connection.execute(f"DROP ROLE IF EXISTS {prefix}_applier")
+            connection.execute(f"DROP ROLE {prefix}")
+
+
+@pytest.fixture
+def follower(loom: Loom) -> Iterator[Callable[[], None]]:
+    """The follower's process, as the supervisor runs it; yields what starts it once more."""
+    loom.system.save()
+    children: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        for child in children:
+            child.kill()
+            child.wait()
+        with (loom.system.state / "follower.log").open("ab") as log:
+            command = [sys.executable, "-m", "strangler.movement.follower", "catalog"]
+            children.append(subprocess.Popen([*command, "--root", loom.system.root], cwd=PROJECT, stderr=log))
+
+    start()
+    yield start
+    for child in children:
+        child.kill()
+        child.wait()
 
 
 class WithEvidence(Actual):
@@ -79,11 +108,12 @@ class WithEvidence(Actual):
         return FakeEvidence(captured=4000, comparable=4000, shapes=4000)
 
 
+@pytest.mark.usefixtures("follower")
 def test_a_capability_moves_on_real_parts(loom: Loom) -> None:
     with at_desk(loom.config, loom.system, "anna@loom") as desk:
         done = transition.advance_at(desk, RUGS, SHADOW)
         assert done is not None
-        assert done.effects[0].detail.startswith("500 rows written")
+        assert "and 500 rows" in done.effects[1].detail
         assert loom.edge.ask().home == "monolith"
         assert desk.gateway().agrees
 
@@ -105,13 +135,85 @@ def test_a_capability_moves_on_real_parts(loom: Loom) -> None:
         assert loom.edge.ask().home == "monolith"
 
 
-def test_a_row_that_differs_holds_the_canary(loom: Loom) -> None:
+@pytest.mark.usefixtures("follower")
+def test_a_row_that_differs_is_found_without_being_looked_for_and_holds_the_canary(loom: Loom) -> None:
     with at_desk(loom.config, loom.system, "anna@loom") as desk:
         transition.advance_at(desk, RUGS, SHADOW)
         _run(loom.system.databases["catalog"], "UPDATE catalog_rug SET name = 'PLAIN-RUG' WHERE id = 7")
         ready = replace(desk, surroundings=WithEvidence(loom.config, loom.system))
-        with pytest.raises(GatesHeld, match="rows: catalog_rug differs"):
+        _until(lambda: not desk.following(_rugs(desk)).round.equal)
+        with pytest.raises(GatesHeld, match=r"rows: .*catalog_rug \(7\) is different at the follower"):
             transition.advance_at(ready, RUGS, Phase("canary", 10))
+
+
+def test_a_follower_that_dies_is_noticed_and_one_that_holds_says_why(
+    loom: Loom, follower: Callable[[], None]
+) -> None:
+    with at_desk(loom.config, loom.system, "anna@loom") as desk:
+        transition.advance_at(desk, RUGS, SHADOW)
+        ready = replace(desk, surroundings=WithEvidence(loom.config, loom.system))
+        _run(loom.system.databases["main"], "ALTER TABLE catalog_rug ADD COLUMN knots int")
+        _run(loom.system.databases["main"], "UPDATE catalog_rug SET knots = 7")
+        _until(lambda: desk.following(_rugs(desk)).held)
+        with pytest.raises(GatesHeld, match=r"follows: The follower holds: .*the follower lacks knots"):
+            transition.advance_at(ready, RUGS, Phase("canary", 10))
+        assert "the follower lacks knots (integer)" in " ".join(status_text(look(desk, RUGS)).split())
+        _run(loom.system.databases["catalog"], "ALTER TABLE catalog_rug ADD COLUMN knots int")
+        follower()  # killed and started anew in the middle of it
+        transition.advance_at(ready, RUGS, Phase("canary", 10), wait=30)
+        rugs = "SELECT sum(knots) FROM catalog_rug"
+        _until(lambda: _run(loom.system.databases["catalog"], rugs) == [(3500,)])
+
+
+@pytest.mark.usefixtures("follower")
+def test_what_is_cancelled_follows_no_more_and_can_follow_again(loom: Loom) -> None:
+    main, catalog = loom.system.databases["main"], loom.system.databases["catalog"]
+    with at_desk(loom.config, loom.system, "anna@loom") as desk:
+        transition.advance_at(desk, RUGS, SHADOW)
+        done = transition.cancel_at(desk, RUGS)
+        assert "catalog_rug follow no more" in done.effects[-1].detail
+        assert _run(main, "SELECT to_regnamespace('strangler_capture')::text") == [(None,)]
+        assert _run(main, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE '%strangler%'") == [(0,)]
+        _run(main, "UPDATE catalog_rug SET name = 'PLAIN-RUG' WHERE id = 7")
+        assert _run(catalog, "SELECT count(*) FROM catalog_rug") == [(500,)]
+        assert transition.cancel_at(desk, RUGS).state == "done"
+        transition.advance_at(desk, RUGS, SHADOW)
+        assert _run(catalog, "SELECT name FROM catalog_rug WHERE id = 7") == [("PLAIN-RUG",)]
+
+
+def test_without_a_follower_the_move_fails_says_so_and_goes_on_with_one(
+    loom: Loom, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setattr("strangler.movement.operations.WITHIN_SECONDS", 0.3)
+    with at_desk(loom.config, loom.system, "anna@loom") as desk:
+        with pytest.raises(TransitionFailed, match="The follower doesn't speak; see `strangler ps`"):
+            transition.advance_at(desk, RUGS, SHADOW)
+        _run(loom.system.databases["main"], "UPDATE catalog_rug SET name = 'PLAIN-RUG' WHERE id = 7")
+        assert desk.store.standing(RUGS).phase == MONOLITH
+        monkeypatch.undo()
+        request.getfixturevalue("follower")
+        assert transition.advance_at(desk, RUGS, SHADOW).state == "done"
+
+
+def test_a_table_that_can_not_follow_is_shown_before_anything_is_done(loom: Loom) -> None:
+    main = loom.system.databases["main"]
+    _run(main, "ALTER TABLE catalog_rug DROP CONSTRAINT catalog_rug_pkey")
+    with at_desk(loom.config, loom.system, "anna@loom") as desk:
+        assert "✗ tables" in status_text(look(desk, RUGS)) or "no primary key" in status_text(
+            look(desk, RUGS)
+        )
+        with pytest.raises(GatesHeld, match="tables: The owner's table catalog_rug has no primary key"):
+            transition.advance_at(desk, RUGS, SHADOW)
+        _run(main, "ALTER TABLE catalog_rug ADD PRIMARY KEY (id)")
+        _run(
+            main,
+            """CREATE FUNCTION theirs() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+               CREATE TRIGGER "00_strangler_row" AFTER INSERT ON catalog_rug
+               FOR EACH ROW EXECUTE FUNCTION theirs()""",
+        )
+        with pytest.raises(GatesHeld, match="has a trigger 00_strangler_row that isn't ours"):
+            transition.advance_at(desk, RUGS, SHADOW)
+        assert _run(main, "SELECT to_regnamespace('strangler_capture')::text") == [(None,)]
 
 
 def test_a_service_that_is_not_there_holds_and_is_shown(loom: Loom) -> None:
@@ -125,6 +227,7 @@ def test_a_service_that_is_not_there_holds_and_is_shown(loom: Loom) -> None:
         assert desk.store.standing(RUGS).phase == MONOLITH
 
 
+@pytest.mark.usefixtures("follower")
 def test_a_dead_gateway_is_shown_and_a_way_back_waits_for_its_next_start(loom: Loom) -> None:
     with at_desk(loom.config, loom.system, "anna@loom") as desk:
         transition.advance_at(desk, RUGS, SHADOW)
@@ -145,6 +248,18 @@ def _is_away(desk: Desk) -> None:
     assert "GATEWAY   The gateway doesn't answer at http://127.0.0.1:" in text
 
 
-def _run(url: str, statement: str) -> None:
+def _rugs(desk: Desk) -> Capability:
+    return desk.capability(RUGS)
+
+
+def _until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline, "it didn't come to that"
+        time.sleep(0.1)
+
+
+def _run(url: str, statement: str) -> list[tuple]:
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement)
+        cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []

@@ -1,4 +1,4 @@
-"""What the five verbs print, as golden texts, and the exit codes that they end with."""
+"""What the verbs print, as golden texts, and the exit codes that they end with."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,14 @@ from strangler.cli import VERBS, main
 from strangler.control import transition
 from strangler.control.desk import Desk, operators_name
 from strangler.control.phases import SHADOW, SWITCHED, Phase
-from tests.fakes.control_surroundings import NO_EVIDENCE, FakeEvidence, FakeSurroundings
+from strangler.movement.windows import Lag
+from tests.fakes.control_surroundings import (
+    NO_EVIDENCE,
+    FakeEvidence,
+    FakeFollowing,
+    FakeRound,
+    FakeSurroundings,
+)
 from tests.strangler.control.conftest import Terminal
 from tests.strangler.control.wanted import only_catalog_read, wanted
 
@@ -75,6 +82,22 @@ def test_status_is_loud_when_gateway_and_service_are_away(
     golden("status_away", strangler("status").text)
 
 
+def test_status_says_why_rows_do_not_follow(
+    strangler: Terminal, golden: Golden, at: Callable[[Phase], None], world: FakeSurroundings
+) -> None:
+    at(SHADOW)
+    world.rows = FakeFollowing(
+        held="catalog_rug differs between the owner and the follower: the follower lacks knots (integer).",
+        lag=Lag(1200, 42.0),
+    )
+    golden("status_rows_held", strangler("status").text)
+    world.rows = FakeFollowing(
+        word=31.0,
+        round=FakeRound(differing=2, named=("catalog_rug (7) is missing at the follower", "catalog_rug (8)")),
+    )
+    golden("status_follower_away", strangler("status").text)
+
+
 def test_status_is_loud_about_a_move_that_was_cut_short(
     strangler: Terminal, golden: Golden, desk: Desk
 ) -> None:
@@ -94,7 +117,10 @@ def test_status_as_json_says_the_same(strangler: Terminal, at: Callable[[Phase],
     assert (one["phase"], one["wanted"], one["next"]) == ("canary=10", "switched", "switched")
     assert one["gateway"]["agrees"] is True
     assert one["evidence"]["comparable"] == 400
-    assert [gate["passed"] for gate in one["gates"]] == [True] * 7
+    assert [gate["passed"] for gate in one["gates"]] == [True] * 8
+    assert one["following"]["lag"] == {"rows": 0, "seconds": 0.0}
+    assert one["following"]["follower"] == {"lives": True, "word_age": 0.4, "held": None}
+    assert one["following"]["verified"]["equal"] is True
 
 
 # ── plan ─────────────────────────────────────────────────────────────────────────────────────────
@@ -244,7 +270,8 @@ def test_apply_as_json_is_the_transition(strangler: Terminal) -> None:
     done = json.loads(strangler("apply catalog.read shadow --json").text)
     assert (done["origin"], done["target"], done["state"]) == ("monolith", "shadow", "done")
     assert [effect["kind"] for effect in done["effects"]] == [
-        "copy_rows",
+        "install_capture",
+        "follow",
         "verify_rows",
         "publish_routes",
         "record_phase",
@@ -278,6 +305,14 @@ def test_a_dry_run_of_reverse_changes_nothing(
     assert desk.store.standing(RUGS).phase == TENTH
 
 
+def test_cancel_says_what_stays(strangler: Terminal, golden: Golden, at: Callable[[Phase], None]) -> None:
+    at(TENTH)
+    shown = strangler("cancel catalog.read --dry-run")
+    assert shown.exit_code == 0
+    golden("cancel_dry_run", shown.text)
+    golden("cancel", strangler("cancel catalog.read").text)
+
+
 def test_history_tells_who_moved_what(
     strangler: Terminal, golden: Golden, world: FakeSurroundings, desk: Desk
 ) -> None:
@@ -295,6 +330,11 @@ def test_history_tells_who_moved_what(
     assert len(json.loads(strangler("history catalog.read --limit 2 --json").text)) == 2
 
 
+def test_history_still_reads_when_a_kind_of_effect_is_no_more(strangler: Terminal, desk: Desk) -> None:
+    desk.store.begin(desk.store.standing(RUGS), SHADOW, "anna@loom", [("copy_rows", {"owner": "monolith"})])
+    assert "waiting: copy rows" in strangler("history").text
+
+
 def test_history_of_nothing(strangler: Terminal) -> None:
     assert strangler("history").text == "Nothing has been moved yet.\n"
 
@@ -302,7 +342,7 @@ def test_history_of_nothing(strangler: Terminal) -> None:
 # ── What is refused ──────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("verb", ["status", "plan", "apply", "reverse", "history"])
+@pytest.mark.parametrize("verb", ["status", "plan", "apply", "reverse", "cancel", "history"])
 def test_an_unknown_capability_is_refused_in_a_sentence(strangler: Terminal, verb: str) -> None:
     shown = strangler(f"{verb} rugs")
     assert shown.exit_code == 2

@@ -15,6 +15,7 @@ import pytest
 
 from strangler.movement import applier
 from strangler.movement.errors import CopyRefused
+from strangler.movement.operations import begin_to_follow
 from strangler.run.system import System
 
 TOML = """
@@ -71,11 +72,12 @@ def test_it_follows_holds_with_the_reason_goes_on_and_ends(pair, shop, tmp_path)
     log = tmp_path / "log"
     with log.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "strangler.movement.follower", "catalog.read", "--root", str(shop)],
+            [sys.executable, "-m", "strangler.movement.follower", "catalog", "--root", str(shop)],
             stderr=out,
         )
     try:
-        until(lambda: pair.on_follower(ROWS) == pair.on_owner(ROWS))
+        begin_to_follow(pair.owner, pair.follower, "catalog.read", "monolith", ["rug"], "anna@loom")
+        assert pair.on_follower(ROWS) == pair.on_owner(ROWS)
         pair.on_owner("UPDATE rug SET name = 'PLAIN' WHERE id = 7")
         until(lambda: pair.on_follower(ROWS) == pair.on_owner(ROWS))
         pair.on_owner("ALTER TABLE rug ADD COLUMN price int", "UPDATE rug SET price = 7")

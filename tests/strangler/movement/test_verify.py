@@ -239,4 +239,4 @@ def test_the_command_refuses_what_it_can_t_do(rugs, strangler):
     assert (code, "goes with --repair" in said) == (2, True)
     code, _, said = strangler("--repair", "--execute")
     assert code == 1
-    assert "run `strangler copy` instead" in said
+    assert "`strangler apply catalog.read shadow` has it follow" in said
