@@ -1,14 +1,11 @@
 """Mails as they are queued by receivers and sent by the worker, and /api/notifications/mails/"""
 
-import threading
-
 import pytest
-from celery.signals import before_task_publish
-from django.db import connection
 
 from monolith.notifications.models import Mail
 from monolith.notifications.tasks import send_queued_mail
 from tests.contexts.factories import a_product, a_seller, a_user, an_order, stock_of
+from tests.contexts.workers import quick_worker
 
 
 @pytest.fixture
@@ -58,24 +55,10 @@ def test_mails_are_shown_to_whom_they_were_sent_and_to_support(ask, rug):
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_that_is_quick_finds_no_mail(ask, rug):
     """The knot, shown: the task is dispatched before the commit, when nobody else sees the mail."""
-    found = []
-
-    def look(key):
-        found.append(Mail.objects.filter(pk=key).exists())
-        connection.close()
-
-    def work(sender, body, **kwargs):
-        worker = threading.Thread(target=look, args=body[0])
-        worker.start()
-        worker.join()
-
-    before_task_publish.connect(work, sender=send_queued_mail.name)
-    try:
+    with quick_worker(send_queued_mail) as came:
         an_order(ask("buyer"), rug)
-    finally:
-        before_task_publish.disconnect(work, sender=send_queued_mail.name)
-    assert found == [False]
-    assert Mail.objects.exists()
+    assert [type(one) for one in came] == [Mail.DoesNotExist]
+    assert Mail.objects.get().sent_at is None  # and nobody ever sends it
 
 
 def test_a_mail_that_was_rolled_back_is_not_found(db):

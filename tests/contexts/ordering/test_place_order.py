@@ -3,12 +3,16 @@
 from decimal import Decimal
 
 import pytest
+from django.db import transaction
 from kombu.utils.json import dumps, loads
 
 from monolith.celery import app
 from monolith.inventory.models import Reservation
 from monolith.ordering.models import AuditEntry, Order
-from tests.contexts.factories import ADDRESS, a_product, stock_of
+from monolith.ordering.services import place_order
+from monolith.ordering.tasks import confirm_order
+from tests.contexts.factories import ADDRESS, a_product, a_user, stock_of
+from tests.contexts.workers import quick_worker
 
 
 @pytest.fixture
@@ -114,3 +118,17 @@ def test_an_order_travels_to_the_worker_whole_and_as_old_as_its_message(buy):
     Order.objects.update(status="cancelled")
     assert (arrived, arrived.number, arrived.total) == (order, order.number, Decimal("12.50"))
     assert arrived.status == "placed"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_buyer_is_mailed_an_order_that_was_given_up(ask, mailoutbox):
+    """The knot, shown: the confirmation is dispatched before the commit, and nothing takes it back."""
+    product = a_product()
+    stock_of(product, 5)
+    buyer = a_user("buyer")
+    with quick_worker(confirm_order) as came, transaction.atomic():
+        place_order(buyer=buyer, session={"cart": {str(product.pk): 1}}, address=ADDRESS)
+        transaction.set_rollback(True)
+    assert came == [None]
+    assert not Order.objects.exists()
+    assert [mail.to for mail in mailoutbox] == [["buyer@marketplace.example"]]
