@@ -21,7 +21,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("subscriptions", nargs="*", help="all that are declared, if none is named")
         parser.add_argument("--until-idle", action="store_true", help="end once nothing comes any more")
-        parser.add_argument("--declare", action="store_true", help="only make the queues, and end")
+        parser.add_argument(
+            "--declare", action="store_true", help="only make the queues, if there is a broker, and end"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -31,12 +33,13 @@ class Command(BaseCommand):
             raise CommandError(f"Nobody declares the subscription {error}; there are: {known}.") from None
         if not subscriptions:
             raise CommandError("No handlers.py declares a subscription, so there is nothing to consume.")
+        if broker.url():
+            declare(subscriptions)
+        if options["declare"]:
+            return
         publishers = getattr(settings, "EVENTS_PUBLISHERS", {})
         worker: Consumer | Poller
         if broker.url():
-            declare(subscriptions)
-            if options["declare"]:
-                return
             worker, how = Consumer(subscriptions), "from the broker"
         elif publishers:
             worker, how = Poller(subscriptions, publishers), f"from the outboxes of {', '.join(publishers)}"
