@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import ClassVar, Self
 
+from strangler.chassis import outbox
 from strangler.chassis.envelope import Announcement
 
 from .models import Product, Seller
@@ -137,3 +138,17 @@ def of_saved_seller(before: Seller | None, after: Seller) -> Iterator[Announceme
         yield SellerEntered.of(after)
     elif SellerChanged.of(before) != (now := SellerChanged.of(after)):
         yield now
+
+
+outbox.restates(
+    "catalog.seller",
+    rows=Seller.objects.all,
+    say=SellerRestated.of,
+    said_by=(SellerEntered, SellerChanged, SellerRestated),
+)
+outbox.restates(
+    "catalog.product",
+    rows=Product.objects.all,
+    say=ProductRestated.of,
+    said_by=(ProductEntered, ProductChanged, ProductRestated),
+)
