@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from strangler.chassis import broker
+from strangler.chassis import broker, pulse
 from strangler.chassis.inbox.consumer import Consumer, declare
 from strangler.chassis.inbox.polling import Poller
 from strangler.chassis.inbox.subscriptions import declared
@@ -24,6 +24,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--declare", action="store_true", help="only make the queues, if there is a broker, and end"
         )
+
+        parser.add_argument("--port", type=int, help="answer /health/live here, on this machine alone")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -47,6 +49,8 @@ class Command(BaseCommand):
             raise CommandError(
                 "Neither EVENTS_BROKER_URL nor EVENTS_PUBLISHERS is set, so no event can come. Name one."
             )
+        if options["port"]:
+            pulse.serve(options["port"])
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, lambda *_: worker.stop())
         self.stdout.write(f"consuming {', '.join(one.name for one in subscriptions)} {how}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from strangler.chassis import broker
+from strangler.chassis import broker, pulse
 from strangler.chassis.outbox.relay import PARTITIONS, Relay
 
 STOPS = (signal.SIGTERM, signal.SIGINT)
@@ -26,8 +26,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--or-wait", action="store_true", help="without a broker, do nothing until stopped"
         )
+        parser.add_argument("--port", type=int, help="answer /health/live here, on this machine alone")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["port"]:
+            pulse.serve(options["port"])
         if not broker.url():
             why = (
                 "EVENTS_BROKER_URL names no broker, so there is nothing to relay to: subscribers read the "
@@ -38,7 +41,8 @@ class Command(BaseCommand):
             # Blocked first: a signal that comes early waits for sigwait, and isn't lost.
             signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
             self.stdout.write(f"{why} Waiting to be stopped.")
-            signal.sigwait(STOPS)
+            while signal.sigtimedwait(STOPS, 1) is None:
+                pulse.beat()
             return
         relay = Relay(most=options["most"])
         for one in STOPS:
