@@ -23,6 +23,7 @@ class MailAdmin(SupportMayLook, admin.ModelAdmin):
     list_select_related = ["recipient"]
     search_fields = ["subject", "recipient__username", "order_number"]
     date_hierarchy = "queued_at"
+    readonly_fields = ["event", "queued_at"]  # `strangler events trace` takes the event
     actions = ["send_once_more"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
