@@ -196,6 +196,7 @@ EVENTS_NAMESPACE = env.str("EVENTS_NAMESPACE", default="")
 EVENTS_SOURCE = "marketplace"
 
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+EMAIL_TIMEOUT = 10  # seconds; the consumer hears no other event meanwhile
 DEFAULT_FROM_EMAIL = "Parts marketplace <orders@marketplace.example>"
 
 PAYMENT_PROVIDER_URL = env.str("PAYMENT_PROVIDER_URL", default="")
