@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from strangler.config import Capability, Config
 from strangler.control.effects import routed
 from strangler.control.gates import GATES, Facts, FollowState, GatewayView, answers, tables
+from strangler.control.gates import contracts as contracts_gate
 from strangler.control.phases import Phase
 from strangler.control.store import Standing, Store, Transition, connect
 from strangler.control.surroundings import Actual, Surroundings
@@ -50,6 +51,7 @@ class Desk:
             unfit=self._unfit(capability) if tables in gates else None,
             following=self.following(capability) if compared else None,
             evidence=self.surroundings.evidence(capability, standing.since) if compared else None,
+            contracts=self.surroundings.contracts(capability) if contracts_gate in gates else None,
         )
 
     def gateway(self, unfinished: Transition | None = None) -> GatewayView:

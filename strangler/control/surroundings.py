@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from strangler.config import Capability, Config, Home
-from strangler.control.gates import Evidence, FollowState, GatewayView, Health
+from strangler.control.gates import ContractState, Evidence, FollowState, GatewayView, Health
 from strangler.control.phases import Phase
 from strangler.run.system import System
 
@@ -66,6 +66,10 @@ class Surroundings(Protocol):
 
     def evidence(self, capability: Capability, since: datetime.datetime | None) -> Evidence:
         """What the comparison has seen since then."""
+        ...
+
+    def contracts(self, capability: Capability) -> ContractState | None:
+        """Whether what runs keeps its contracts; None where the capability needs none."""
         ...
 
 
@@ -141,6 +145,11 @@ class Actual:
         from strangler.compare.evidence import evidence
 
         return evidence(self._system, capability.name, since=since)
+
+    def contracts(self, capability: Capability) -> ContractState | None:
+        from strangler.contracts.running import verdict_on
+
+        return verdict_on(self._config, self._system, capability.name) if capability.gate.contracts else None
 
     def _sides(self, capability: Capability) -> tuple[str, str]:
         from strangler.movement.sides import sides

@@ -92,6 +92,14 @@ class FakeFollowing:
 NOT_ORDERED = FakeFollowing(ordered=False, copied=False, word=None, lag=None, round=None, age=None)
 
 
+@dataclass(frozen=True)
+class FakeContracts:
+    """Contracts that are kept, unless told otherwise."""
+
+    deployable: bool = True
+    sentence: str = "monolith 1a2b and catalog 3c4d each pass the 9 interactions that ordering needs."
+
+
 @dataclass
 class FakeSurroundings:
     """A healthy world. `taken` are the phases that the gateway routes by; `calls` what was done, in order."""
@@ -104,6 +112,7 @@ class FakeSurroundings:
     differing: str | None = None  # what a verification in the move says
     rows: FakeFollowing = NOT_ORDERED
     seen: FakeEvidence | Sequence[FakeEvidence] = field(default_factory=FakeEvidence)
+    kept: FakeContracts | None = field(default_factory=FakeContracts)
     calls: list[str] = field(default_factory=list)
     since: datetime.datetime | None = None  # the moment that evidence was last asked from
 
@@ -150,6 +159,9 @@ class FakeSurroundings:
 
     def following(self, capability: Capability) -> FakeFollowing:
         return self.rows
+
+    def contracts(self, capability: Capability) -> FakeContracts | None:
+        return self.kept
 
     def evidence(self, capability: Capability, since: datetime.datetime | None) -> FakeEvidence:
         self.since = since
