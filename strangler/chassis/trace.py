@@ -48,6 +48,11 @@ def is_valid(traceparent: str) -> bool:
     return found is not None and not (found["version"] == "00" and found["more"])
 
 
+def id_of(traceparent: str | None) -> str | None:
+    """The trace's id in a valid header."""
+    return traceparent.split("-")[1] if traceparent else None
+
+
 def current() -> str | None:
     """The traceparent of the work in hand; None where it belongs to no trace."""
     ids = ids_of_now()
@@ -102,12 +107,12 @@ def handling(event: Event, subscription: str) -> Iterator[None]:
 
 def publishing(type: str, headers: Mapping[str, str]) -> Any:
     """A span, begun, for an event that is on its way to the broker; None unless its trace is recorded."""
-    parent = headers.get("ce-traceparent")
-    if otel is None or parent is None or not parent.endswith("1"):
+    found = _VALID.fullmatch(headers.get("ce-traceparent", ""))
+    if otel is None or found is None or not int(found["flags"], 16) & 1:
         return None
     return _tracer().start_span(
         f"publish {type.rpartition('.v')[0]}",
-        context=_context(parent),
+        context=_context(found[0]),
         kind=otel.SpanKind.PRODUCER,
         attributes=_of_event(headers["ce-id"], type, "send"),
     )
