@@ -54,6 +54,9 @@ VERBS: dict[str, tuple[Verb, ...]] = {
     "Follow events": (
         Verb("events", "strangler.events.commands:events", "Show how events flow; settle what is parked."),
     ),
+    "Watch": (
+        Verb("trace", "strangler.telemetry.commands:trace", "Show what a request set going, as a waterfall."),
+    ),
     "Compare": (
         Verb("compare", "strangler.compare.commands:compare", "Replay recorded traffic against both homes."),
         Verb("verify", "strangler.movement.verify_command:command", "Compare every row of both homes."),

@@ -89,13 +89,14 @@ class Process:
 
 @dataclass(frozen=True)
 class Gateway:
-    """Where clients come in, and who answers what no capability claims."""
+    """Where clients come in, and who answers what no capability claims; `closed` paths nobody does."""
 
     port: int
     default: str
     exchange: str | None
     session_cookie: str
     tester_header: str
+    closed: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,14 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Telemetry:
+    """Which share of the requests is traced, and how many spans are kept on this machine."""
+
+    sample: float
+    keep: int
+
+
+@dataclass(frozen=True)
 class LoadRequest:
     """One kind of request, and its weight among the others.
 
@@ -205,6 +214,7 @@ class Config:
     gateway: Gateway
     capabilities: Mapping[str, Capability]
     compare: Compare
+    telemetry: Telemetry
     load: Load
 
     def capability(self, name: str) -> Capability:
@@ -259,6 +269,7 @@ def parse(text: str, root: Path) -> Config:
         gateway=gateway,
         capabilities={n: _capability(n, t, homes, gateway) for n, t in top.tables("capabilities")},
         compare=_compare(top.table("compare", {})),
+        telemetry=_telemetry(top.table("telemetry", {})),
         load=_load(top.table("load", {})),
     )
     project.done()
@@ -322,6 +333,7 @@ def _gateway(table: Table, homes: Mapping[str, Home]) -> Gateway:
         exchange=table.get("exchange", str, None),
         session_cookie=table.get("session_cookie", str, "sessionid"),
         tester_header=table.get("tester_header", str, "x-strangler-use"),
+        closed=table.words("closed", ["/metrics"]),
     )
     if not 0 <= gateway.port <= 65535:
         table.fail(f"'port' must lie between 0 and 65535, not {gateway.port}.", "port")
@@ -394,6 +406,14 @@ def _compare(table: Table) -> Compare:
     )
     table.done()
     return compare
+
+
+def _telemetry(table: Table) -> Telemetry:
+    telemetry = Telemetry(table.share("sample", 1.0), table.get("keep", int, 100_000))
+    if telemetry.keep < 1:
+        table.fail(f"'keep' is a number of spans from 1, not {telemetry.keep}.", "keep")
+    table.done()
+    return telemetry
 
 
 def _ignore(table: Table) -> Ignore:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _DIRECTORY = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
 
@@ -21,7 +22,6 @@ if _DIRECTORY:  # the client writes there as soon as a metric is declared
 
 try:
     from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-    from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
     from prometheus_client.metrics_core import GaugeMetricFamily, Metric
     from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -65,7 +65,7 @@ def exposition() -> bytes:
     registry = _own
     if _DIRECTORY:
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=_DIRECTORY)
+        MultiProcessCollector(registry, path=_DIRECTORY)  # type: ignore[no-untyped-call]
     asked = CollectorRegistry()
     asked.register(_Database())
     return bytes(generate_latest(registry) + generate_latest(asked))
@@ -106,7 +106,9 @@ class _Database:
             # Without a broker nobody publishes: subscribers read the outbox, and know how far.
             if getattr(settings, "EVENTS_BROKER_URL", "") and _is_there("public.strangler_outbox_event"):
                 ((waiting, oldest, held),) = _rows(_OUTBOX)
-                yield _gauge("outbox_unpublished", "Recorded events that the broker hasn't confirmed.", waiting)
+                yield _gauge(
+                    "outbox_unpublished", "Recorded events that the broker hasn't confirmed.", waiting
+                )
                 yield _gauge("outbox_oldest_seconds", "Age of the oldest of them.", oldest)
                 yield _gauge("outbox_held_keys", "Keys whose next event the broker has refused.", held)
             if _is_there("public.strangler_inbox_parked"):

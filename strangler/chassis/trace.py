@@ -1,8 +1,8 @@
 """Which trace the work in hand belongs to, so that what it announces and writes down does too.
 
-W3C Trace Context is the truth on the wire, and `traceparent` of CloudEvents on an event. Everything here works
-without OpenTelemetry too: then a handler's events go on with the trace of the event that it handles, and
-there are no spans.
+W3C Trace Context is the truth on the wire, and `traceparent` of CloudEvents on an event. Everything here
+works without OpenTelemetry too: then a handler's events go on with the trace of the event that it handles,
+and there are no spans.
 """
 
 from __future__ import annotations

@@ -38,6 +38,12 @@ def base(system: System) -> Resource:
     return {
         "node": {"id": "edge", "cluster": "strangler"},
         "admin": {"address": {"socket_address": {"address": host, "port_value": url.port}}},
+        # Or a trace that ended long ago would still lack the gateway's spans.
+        "layered_runtime": {
+            "layers": [
+                {"name": "spans", "static_layer": {"tracing.opentelemetry.flush_interval_ms": 1000}},
+            ]
+        },
         "overload_manager": {
             "resource_monitors": [
                 {

@@ -13,6 +13,7 @@ ALLOWED = frozenset(
         "celery.task_name",
         "db.operation.name",
         "db.system.name",
+        "error",
         "error.type",
         "exception.type",
         "http.method",
@@ -35,7 +36,7 @@ ALLOWED = frozenset(
     }
 )
 # Envoy's own names, in ours.
-RENAMED = {"guid:x-request-id": "strangler.request.id"}
+RENAMED = {"guid:x-request-id": "strangler.request.id", "upstream_address": "server.address"}
 
 
 def allowed(name: str) -> str | None:

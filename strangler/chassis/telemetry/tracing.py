@@ -56,7 +56,13 @@ class WhereWorkComesIn(Sampler):
         self._share = TraceIdRatioBased(share)
 
     def should_sample(
-        self, parent_context: Any, trace_id: int, name: str, kind: SpanKind | None = None, *rest: Any, **more: Any
+        self,
+        parent_context: Any,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        *rest: Any,
+        **more: Any,
     ) -> SamplingResult:
         if kind not in _WORK_COMES_IN:
             return SamplingResult(Decision.DROP)
@@ -109,14 +115,20 @@ def _watch_queries(connection: Any, **_: Any) -> None:
         connection.execute_wrappers.append(trace_query)
 
 
-def trace_query(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Mapping[str, Any]) -> Any:
+def trace_query(
+    execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Mapping[str, Any]
+) -> Any:
     """A span for a statement of Django's, if anything asked for it: its verb, neither text nor values."""
     if not trace.get_current_span().is_recording():
         return execute(sql, params, many, context)
     verb = str(sql).lstrip(" \n(").partition(" ")[0].partition("\n")[0].upper()[:20]
     attributes = {"db.system.name": context["connection"].vendor, "db.operation.name": verb}
     with _tracer.start_as_current_span(
-        verb, kind=SpanKind.CLIENT, attributes=attributes, record_exception=False, set_status_on_exception=False
+        verb,
+        kind=SpanKind.CLIENT,
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,
     ) as span:
         try:
             return execute(sql, params, many, context)
@@ -134,4 +146,4 @@ def _instrument_libraries() -> None:
         from opentelemetry.instrumentation.celery import CeleryInstrumentor
     except ImportError:  # a service without tasks
         return
-    CeleryInstrumentor().instrument()
+    CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call]
