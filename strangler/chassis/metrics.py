@@ -21,10 +21,17 @@ if _DIRECTORY:  # the client writes there as soon as a metric is declared
     Path(_DIRECTORY).mkdir(mode=0o700, parents=True, exist_ok=True)
 
 try:
-    from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+    from prometheus_client import (
+        CollectorRegistry,
+        Counter,
+        Histogram,
+        disable_created_metrics,
+        generate_latest,
+    )
     from prometheus_client.metrics_core import GaugeMetricFamily, Metric
     from prometheus_client.multiprocess import MultiProcessCollector
 
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     _own = CollectorRegistry()
     requests: Any = Counter(
         "strangler_requests", "Requests answered.", ["method", "route", "status"], registry=_own

@@ -239,8 +239,8 @@ def access_log_path(system: System) -> Path:
 
 def _access_log(system: System) -> Resource:
     fields = {
-        "at": "%START_TIME%",
-        "id": "%REQ(x-request-id)%",
+        "time": "%START_TIME%",
+        "request": "%REQ(x-request-id)%",
         "trace": "%TRACE_ID%",
         "method": "%REQ(:method)%",
         "path": "%PATH(NQ)%",

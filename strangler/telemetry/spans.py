@@ -79,13 +79,21 @@ def read(request: ExportTraceServiceRequest) -> Iterator[Span]:
                     kind=KINDS.get(one.kind, "internal"),
                     start=one.start_time_unix_nano,
                     end=max(one.start_time_unix_nano, one.end_time_unix_nano),
-                    failed=one.status.code == _FAILED or attributes.get("error") == "true",
+                    failed=_failed(one.status.code, attributes),
                     attributes=attributes,
                     events=tuple(
                         Happening(event.name, event.time_unix_nano, _values(event.attributes))
                         for event in one.events
                     ),
                 )
+
+
+def _failed(status: int, attributes: dict[str, Value]) -> bool:
+    """Whether a span tells of a failure. Whoever asks calls a 404 one; here it is an answer."""
+    answered = str(attributes.get("http.response.status_code", attributes.get("http.status_code", "")))
+    if answered.startswith("4"):
+        return False
+    return status == _FAILED or attributes.get("error") == "true"
 
 
 def _keep_allowed(attributes: Any) -> None:

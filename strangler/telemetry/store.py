@@ -86,7 +86,8 @@ class Store:
             for one in spans:
                 row = (
                     one.trace, one.id, one.parent, one.process, one.name, one.kind, one.start, one.end,
-                    one.failed, json.dumps(one.attributes), json.dumps([asdict(event) for event in one.events]),
+                    one.failed, json.dumps(one.attributes),
+                    json.dumps([asdict(event) for event in one.events]),
                 )  # fmt: skip
                 insert = f"INSERT INTO span ({_COLUMNS}) VALUES ({', '.join('?' * len(row))})"  # nosec B608
                 place = self._database.execute(insert, row).lastrowid or 0

@@ -11,6 +11,7 @@ ALLOWED = frozenset(
         "celery.action",
         "celery.state",
         "celery.task_name",
+        "db.collection.name",
         "db.operation.name",
         "db.system.name",
         "error",

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from django.db.backends.signals import connection_created
@@ -24,6 +26,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from strangler.chassis.telemetry.discretion import allowed
 
 SEND_WITHIN = 2.0  # seconds; a receiver that takes longer loses these spans, and nobody waits for it
+_TABLE = re.compile(r'\b(?:FROM|INTO|UPDATE)\s+"?(\w+)')
 _WORK_COMES_IN = {SpanKind.SERVER, SpanKind.CONSUMER, SpanKind.PRODUCER}
 
 _tracer = trace.get_tracer("strangler.chassis")
@@ -118,13 +121,15 @@ def _watch_queries(connection: Any, **_: Any) -> None:
 def trace_query(
     execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Mapping[str, Any]
 ) -> Any:
-    """A span for a statement of Django's, if anything asked for it: its verb, neither text nor values."""
+    """A span for a statement of Django's, if anything asked for it: its verb and its first table."""
     if not trace.get_current_span().is_recording():
         return execute(sql, params, many, context)
-    verb = str(sql).lstrip(" \n(").partition(" ")[0].partition("\n")[0].upper()[:20]
+    verb, table = _named(str(sql)[:4000])
     attributes = {"db.system.name": context["connection"].vendor, "db.operation.name": verb}
+    if table:
+        attributes["db.collection.name"] = table
     with _tracer.start_as_current_span(
-        verb,
+        f"{verb} {table}".rstrip(),
         kind=SpanKind.CLIENT,
         attributes=attributes,
         record_exception=False,
@@ -136,6 +141,13 @@ def trace_query(
             span.set_status(trace.StatusCode.ERROR)
             span.set_attribute("error.type", type(error).__name__)
             raise
+
+
+@lru_cache(maxsize=500)
+def _named(sql: str) -> tuple[str, str]:
+    """A statement's verb and the first table in it, as far as one sees without parsing."""
+    table = _TABLE.search(sql)
+    return (sql.lstrip(" \n\t(").split(maxsplit=1) or ["SQL"])[0].upper()[:20], table[1] if table else ""
 
 
 def _instrument_libraries() -> None:
