@@ -3,7 +3,7 @@
     LOGGING = {"formatters": {"json": {"()": "strangler.chassis.logs.JSONFormatter"}}, ...}
 
 It is the standard library's logging; whoever logs needs to know nothing of this. `extra={"order": 7}` becomes
-a field of its own. A password in a URL is hidden; other secrets belong in no message.
+a field of its own if its value is plain. A password in a URL is hidden; other secrets belong in no message.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from strangler.chassis import trace
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_UNSAID = {"request", "status_code", "server_time"}  # Django's own extras: objects, or said elsewhere
+_PLAIN = (str, int, float, bool)  # what is more than that may hold what people typed: arguments, a request
 _PASSWORD = re.compile(r"(://[^:/@\s]*):[^@\s/]+@")
 
 
@@ -38,7 +38,9 @@ class JSONFormatter(logging.Formatter):
         if request := trace.request_id.get():
             line["request"] = request
         line |= {
-            name: value for name, value in vars(record).items() if name not in _OWN and name not in _UNSAID
+            name: value
+            for name, value in vars(record).items()
+            if name not in _OWN and isinstance(value, _PLAIN)
         }
         if record.exc_info:
             line["error"] = _hidden(self.formatException(record.exc_info))
