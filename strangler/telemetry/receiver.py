@@ -15,7 +15,7 @@ import signal
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 from aiohttp import web
@@ -127,7 +127,10 @@ async def serve(root: Path, host: str, port: int) -> None:
     """Receive until SIGTERM or SIGINT."""
     config = configuration.load(root)
     store = Store(root, writes=True)
-    receiver = Receiver(store, config.telemetry.keep, *passing_on(os.environ))
+    onward, headers = passing_on(os.environ)
+    if urlsplit(onward).port == port and urlsplit(onward).hostname in ("127.0.0.1", "localhost"):
+        onward = ""  # itself: whoever started it told it what the others are told
+    receiver = Receiver(store, config.telemetry.keep, onward, headers)
     runner = web.AppRunner(receiver.application(), access_log=None, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()

@@ -42,7 +42,7 @@ def start(environment: Mapping[str, str] = os.environ) -> bool:
     share = float(environment.get("OTEL_TRACES_SAMPLER_ARG") or 1)
     provider = TracerProvider(sampler=ParentBased(root=WhereWorkComesIn(share)))
     exporter = Discreet(OTLPSpanExporter(timeout=SEND_WITHIN))
-    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=500))
+    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1000))
     trace.set_tracer_provider(provider)
     set_global_textmap(TraceContextTextMapPropagator())  # no baggage: it would travel to whoever is called
     # A receiver that is away is no news of this process.

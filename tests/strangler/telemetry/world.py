@@ -84,9 +84,9 @@ class World:
 
     def _start_telemetry(self) -> None:
         port = self.ports["telemetry"]
-        self._run(
-            "telemetry", "-m", "strangler.telemetry.receiver", "--port", f"{port}", "--root", f"{self.root}"
-        )
+        module = ("-m", "strangler.telemetry.receiver", "--port", f"{port}", "--root", f"{self.root}")
+        # Without what the others are told: it would pass on to itself what it gets.
+        self._popen("telemetry", [sys.executable, *module], {**os.environ, "PYTHONPATH": str(ROOT)})
         until(lambda: self._answers(port, "/health"))
 
     def _start_shop(self) -> None:
