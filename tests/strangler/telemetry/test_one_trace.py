@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from strangler.cli import strangler
+from tests.strangler.envoy.edge import until
 from tests.strangler.telemetry.world import World
 
 ASKED = "shop: POST /rugs/<str:rug>/<int:n>/"
@@ -133,6 +134,7 @@ def test_a_span_tells_nothing_of_people(embedded: World) -> None:
 def test_log_lines_of_every_process_carry_the_trace_and_the_request(world: World) -> None:
     reply = world.ask("/rugs/MOULDY-RUG/2/?mood=poison")
     world.spans(reply.trace, *GATEWAY, ASKED, HANDLED)
+    until(lambda: reply.trace in world.log("gateway-access"))  # which is written once a second
 
     result = CliRunner().invoke(
         strangler, ["--root", str(world.root), "logs", "--trace", reply.event, "--json"]
