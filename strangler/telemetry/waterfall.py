@@ -112,6 +112,8 @@ def title(span: Span) -> str:
     if span.name.endswith(" egress"):
         asked = span.name.removesuffix(" egress").split(" ")
         return ("exchange the session at " if asked[0] == "async" else "ask ") + asked[-1]
+    if subscription := span.attributes.get("messaging.consumer.group.name"):
+        return f"{span.name} for {subscription}"
     return span.name
 
 
