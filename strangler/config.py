@@ -91,13 +91,14 @@ class Process:
 
 @dataclass(frozen=True)
 class Gateway:
-    """Where clients come in, and who answers what no capability claims."""
+    """Where clients come in, and who answers what no capability claims; `closed` paths nobody does."""
 
     port: int
     default: str
     exchange: str | None
     session_cookie: str
     tester_header: str
+    closed: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,14 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Telemetry:
+    """Which share of the requests is traced, and how many spans are kept on this machine."""
+
+    sample: float
+    keep: int
+
+
+@dataclass(frozen=True)
 class LoadRequest:
     """One kind of request, and its weight among the others.
 
@@ -210,6 +219,7 @@ class Config:
     capabilities: Mapping[str, Capability]
     compare: Compare
     contracts: Contracts
+    telemetry: Telemetry
     load: Load
 
     def capability(self, name: str) -> Capability:
@@ -266,6 +276,7 @@ def parse(text: str, root: Path) -> Config:
         capabilities=capabilities,
         compare=_compare(top.table("compare", {})),
         contracts=declared.read(top.table("contracts", {}), homes, capabilities),
+        telemetry=_telemetry(top.table("telemetry", {})),
         load=_load(top.table("load", {})),
     )
     project.done()
@@ -329,6 +340,7 @@ def _gateway(table: Table, homes: Mapping[str, Home]) -> Gateway:
         exchange=table.get("exchange", str, None),
         session_cookie=table.get("session_cookie", str, "sessionid"),
         tester_header=table.get("tester_header", str, "x-strangler-use"),
+        closed=table.words("closed", ["/metrics"]),
     )
     if not 0 <= gateway.port <= 65535:
         table.fail(f"'port' must lie between 0 and 65535, not {gateway.port}.", "port")
@@ -402,6 +414,14 @@ def _compare(table: Table) -> Compare:
     )
     table.done()
     return compare
+
+
+def _telemetry(table: Table) -> Telemetry:
+    telemetry = Telemetry(table.share("sample", 1.0), table.get("keep", int, 100_000))
+    if telemetry.keep < 1:
+        table.fail(f"'keep' is a number of spans from 1, not {telemetry.keep}.", "keep")
+    table.done()
+    return telemetry
 
 
 def _ignore(table: Table) -> Ignore:

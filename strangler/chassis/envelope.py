@@ -22,11 +22,12 @@ from cloudevents.core.v1.event import CloudEvent
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 
+from strangler.chassis import trace
+
 MAX_BYTES = 256 * 1024  # of an event's data; what is larger belongs in a store, with its address in the event
 JSON_TYPE = "application/json"
 _REQUIRED = {"id", "source", "specversion", "type"}
 _TYPE = re.compile(r"(?P<name>[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*){1,2})\.v(?P<version>[1-9]\d{0,3})")
-_TRACE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 
 Message = RabbitMQMessage  # headers, content_type, body
 
@@ -109,7 +110,7 @@ def write(event: Announcement, *, traceparent: str | None = None) -> tuple[Envel
         "datacontenttype": JSON_TYPE,
         "partitionkey": event.key,
     }
-    if traceparent and _TRACE.fullmatch(traceparent):
+    if traceparent and trace.is_valid(traceparent):
         attributes["traceparent"] = traceparent
     try:
         message = to_binary_event(CloudEvent(attributes, body))
@@ -143,7 +144,7 @@ def read(message: Message) -> Envelope:
     if size > MAX_BYTES * 2:  # a structured body carries the attributes too
         raise NotAnEvent(f"It is oversized: {size:,} bytes, where {MAX_BYTES:,} of data may travel.")
     traceparent, note = event.get_extension("traceparent"), ""
-    if traceparent is not None and not _TRACE.fullmatch(str(traceparent)):
+    if traceparent is not None and not trace.is_valid(str(traceparent)):
         traceparent, note = None, f"its trace header {str(traceparent)[:80]!r} was refused"
     sequence = str(event.get_extension("sequence") or "")
     return Envelope(

@@ -10,15 +10,16 @@ import argparse
 import asyncio
 import contextlib
 import datetime
+import logging
 import random
 import signal
-import sys
 import time
 from pathlib import Path
 
 import psycopg
 
 from strangler import config as configuration
+from strangler.chassis import logs
 from strangler.compare import asking, freshness, recording, store
 from strangler.compare.asking import Asker
 from strangler.compare.callers import Exchange, caller_of
@@ -46,6 +47,8 @@ from strangler.control.store import connect as connect_phases
 from strangler.errors import StranglerError
 from strangler.run import system as running
 from strangler.run.system import System
+
+logger = logging.getLogger("strangler.comparator")
 
 POLL_SECONDS = 0.05
 FLUSH_SECONDS = 0.5
@@ -330,7 +333,7 @@ async def _either(stop: asyncio.Event, seconds: float) -> None:
 
 
 def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
+    logger.info("%s", sentence)
 
 
 async def _main(root: Path) -> None:
@@ -346,7 +349,9 @@ def main() -> None:
     parser.add_argument(
         "--root", type=Path, default=Path("."), help="the directory that holds strangler.toml"
     )
-    asyncio.run(_main(parser.parse_args().root.resolve()))
+    arguments = parser.parse_args()
+    logs.to_stderr()
+    asyncio.run(_main(arguments.root.resolve()))
 
 
 if __name__ == "__main__":

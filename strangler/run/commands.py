@@ -72,30 +72,6 @@ def ps(root: Path, as_json: bool) -> None:
         click.echo("Nothing runs here. `strangler run` starts everything.")
 
 
-@click.command(help="Show the log of a process; of `supervisor` too.")
-@click.argument("name")
-@click.option("--follow", "-f", is_flag=True, help="Go on as it grows.")
-@click.option(
-    "--lines", "-n", type=click.IntRange(0), default=50, show_default=True, help="How many of the last."
-)
-@click.pass_obj
-def logs(root: Path, name: str, follow: bool, lines: int) -> None:
-    config = configuration.load(root)
-    directory = config.root / STATE_DIRECTORY / "logs"
-    path = directory / f"{name}.log"
-    known = sorted(one.stem for one in directory.glob("*.log"))
-    if name not in known:
-        names = ", ".join(known) or "none yet; `strangler run` starts everything"
-        raise UsageError(f"There is no log of {name!r}. There are: {names}.")
-    with path.open(errors="replace") as file:
-        for line in file.readlines()[-lines or sys.maxsize :]:
-            click.echo(line, nl=False)
-        with contextlib.suppress(KeyboardInterrupt):
-            while follow:
-                click.echo(file.read(), nl=False)
-                time.sleep(0.2)
-
-
 @click.command(help="Stop the running system, in order.")
 @click.pass_obj
 def stop(root: Path) -> None:

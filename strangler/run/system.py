@@ -24,7 +24,7 @@ class System:
     without a trailing slash, `homes` maps a home's name to its base URL, `databases` a database's name to a
     `postgresql://` URL. `modes` says for each of `database`, `broker` and `events` whether it is "embedded"
     or "named". `processes` maps the declared processes that listen here to their base URLs; none run here if
-    attached.
+    attached. `telemetry` is the base URL of whoever takes spans; "" where nobody does.
     """
 
     root: str
@@ -35,6 +35,7 @@ class System:
     databases: dict[str, str]
     modes: dict[str, str]
     processes: dict[str, str] = field(default_factory=dict)
+    telemetry: str = ""
 
     @property
     def state(self) -> Path:

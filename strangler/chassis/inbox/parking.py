@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from strangler.chassis import envelope
+from strangler.chassis import envelope, metrics
 from strangler.chassis.envelope import Message, NotAnEvent
 from strangler.chassis.inbox.receiving import call, lock_keys, note_received, why
 from strangler.chassis.inbox.subscriptions import NotNow, Subscription
@@ -47,6 +47,7 @@ def settle(subscription: Subscription) -> int:
     for (key,) in _rows(MOVING, subscription.name):
         while _settle_first(subscription, key):
             settled += 1
+            metrics.handled.labels(subscription.name, "unparked").inc()
     return settled
 
 

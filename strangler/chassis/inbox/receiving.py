@@ -17,7 +17,7 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from strangler.chassis import envelope, trace
+from strangler.chassis import envelope, metrics, trace
 from strangler.chassis.envelope import Envelope, Message, NotAnEvent
 from strangler.chassis.inbox.subscriptions import NotNow, Subscription
 
@@ -100,7 +100,12 @@ def receive(subscription: Subscription, deliveries: Sequence[Delivery]) -> None:
 def park(subscription: Subscription, delivery: Delivery, state: str, reason: str) -> None:
     """Put a delivery aside, as `poison` or `behind` one; one that is handled or parked already stays so."""
     event_id, key, type = delivery.identity
-    logger.warning("%s parks %s of %s (%s): %s", subscription.name, event_id, key, state, reason)
+    traced = trace.id_of(delivery.event.traceparent) if delivery.event else None
+    logger.warning(
+        "%s parks %s of %s (%s): %s", subscription.name, event_id, key, state, reason,
+        extra={"trace": traced} if traced else None,
+    )  # fmt: skip
+    metrics.handled.labels(subscription.name, "parked").inc()
     with connection.cursor() as cursor:
         cursor.execute(
             PARK,
@@ -114,13 +119,10 @@ def park(subscription: Subscription, delivery: Delivery, state: str, reason: str
 
 def call(subscription: Subscription, event: Envelope) -> None:
     """Hand an event to its handler, with its trace as the one of the work in hand."""
-    if event.note:
-        logger.warning("%s handles %s, but %s", subscription.name, event.id, event.note)
-    token = trace.current.set(event.traceparent)
-    try:
+    with trace.handling(event, subscription.name):
+        if event.note:
+            logger.warning("%s handles %s, but %s", subscription.name, event.id, event.note)
         subscription.handle(event)
-    finally:
-        trace.current.reset(token)
 
 
 def lock_keys(subscription: Subscription, keys: Iterable[str]) -> None:
@@ -146,6 +148,7 @@ def why(error: BaseException) -> str:
 def _handle(subscription: Subscription, batch: Sequence[tuple[Delivery, Envelope]]) -> None:
     """Handle a batch in one transaction; whatever a handler raises undoes it whole."""
     keys = {event.key for _, event in batch}
+    handled: list[Envelope] = []
     with transaction.atomic():
         lock_keys(subscription, keys)
         with connection.cursor() as cursor:
@@ -159,6 +162,12 @@ def _handle(subscription: Subscription, batch: Sequence[tuple[Delivery, Envelope
             elif event.id in fresh:
                 fresh.discard(event.id)  # it may have come twice in one batch
                 call(subscription, event)
+                handled.append(event)
+    metrics.handled.labels(subscription.name, "handled").inc(len(handled))
+    for event in handled:
+        if event.time:
+            age = time.time() - event.time.timestamp()
+            metrics.event_seconds.labels(subscription.name).observe(max(0.0, age))
 
 
 def _handle_alone(subscription: Subscription, delivery: Delivery, event: Envelope) -> None:

@@ -21,7 +21,7 @@ import amqp
 import psycopg
 from django.db import InterfaceError, OperationalError, connection
 
-from strangler.chassis import broker, pulse
+from strangler.chassis import broker, metrics, pulse, trace
 from strangler.chassis.envelope import JSON_TYPE
 from strangler.chassis.outbox.recording import CHANNEL
 
@@ -83,6 +83,7 @@ class Flight:
     sent: dict[int, Row] = field(default_factory=dict)  # by delivery tag
     confirmed: list[int] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
+    spans: dict[int, Any] = field(default_factory=dict)  # by delivery tag, of events whose trace is recorded
 
     def add(self, rows: Iterable[Row]) -> None:
         for row in rows:
@@ -106,16 +107,16 @@ class Flight:
                 del self.waiting[row.key]
 
     def on_nack(self, tag: int, multiple: bool) -> None:
-        for row in self._answered(tag, multiple):
+        for row in self._answered(tag, multiple, refused=True):
             self.refused.append(row.seq)
             # The later ones of its key are read again once it is no longer held.
             del self.waiting[row.key]
 
-    def _answered(self, tag: int, multiple: bool) -> list[Row]:
-        if not multiple:
-            return [self.sent.pop(tag)]
+    def _answered(self, tag: int, multiple: bool, *, refused: bool = False) -> list[Row]:
         # Tags rise in the order of sending, and a dict keeps it.
-        tags = list(itertools.takewhile(lambda one: one <= tag, self.sent))
+        tags = list(itertools.takewhile(lambda one: one <= tag, self.sent)) if multiple else [tag]
+        for one in tags:
+            trace.published(self.spans.pop(one, None), refused=refused)
         return [self.sent.pop(one) for one in tags]
 
 
@@ -189,7 +190,10 @@ class Relay:
     def _send(self, flight: Flight, channel: Any, exchange: str, tags: Iterator[int]) -> None:
         while flight.ready and len(flight.sent) < IN_FLIGHT:
             row = flight.waiting[flight.ready.popleft()].popleft()
-            flight.sent[next(tags)] = row
+            tag = next(tags)
+            flight.sent[tag] = row
+            if span := trace.publishing(row.type, row.headers):
+                flight.spans[tag] = span
             message = channel.prepare_message(
                 row.body.encode(),
                 content_type=JSON_TYPE,
@@ -219,8 +223,10 @@ class Relay:
         if count:
             session.execute(MARK, [flight.confirmed])
             flight.confirmed.clear()
+            metrics.relayed.labels("published").inc(count)
         if flight.refused:
             session.execute(HOLD, ["the broker refused it", HELD_FOR, flight.refused])
+            metrics.relayed.labels("refused").inc(len(flight.refused))
             flight.refused.clear()
         return count
 
