@@ -22,7 +22,7 @@ except ImportError:  # the extra `telemetry` isn't installed
 # What the standard takes: of version 00 four fields, of a later one perhaps more, never all zeros.
 _VALID = re.compile(
     r"(?!ff)(?P<version>[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?P<span>(?!0{16})[0-9a-f]{16})"
-    r"-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
+    r"-(?P<flags>[0-9a-f]{2})(?P<more>-.{0,200})?"
 )
 
 # The x-request-id that the gateway gave; whoever takes a request in sets it.
