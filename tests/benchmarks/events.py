@@ -16,7 +16,7 @@ from kombu import Connection
 
 from strangler.errors import StranglerError
 from tests.benchmarks.table import Row, interleaved
-from tests.strangler.events.conftest import QUEUES, TABLES, Shop, a_shop
+from tests.strangler.events.conftest import EXCHANGES, QUEUES, TABLES, Shop, a_shop
 
 TITLE = "Events"
 SENTENCE = (
@@ -167,7 +167,7 @@ def _cleared(amqp: str, namespace: str) -> Iterator[None]:
         channel = link.channel()
         for name in QUEUES:
             channel.queue_delete(namespace + name)
-        for name in ("events", "events.unrouted", "rugs.prices.dead"):
+        for name in EXCHANGES:
             channel.exchange_delete(namespace + name)
 
 

@@ -153,6 +153,8 @@ def _handle(subscription: Subscription, batch: Sequence[tuple[Delivery, Envelope
             parked = {key for (key,) in cursor.fetchall()}
         free = [event for _, event in batch if event.key not in parked]
         fresh = note_received(subscription, free) if free else set()
+        if known := len(free) - len(fresh):
+            logger.info("%s knows %d of %d events already", subscription.name, known, len(free))
         for delivery, event in batch:
             if event.key in parked:
                 park(subscription, delivery, "behind", "an earlier event of its key is parked")

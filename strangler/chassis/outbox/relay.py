@@ -30,7 +30,6 @@ BATCH = 500  # events that are read, and marked, at a time
 IN_FLIGHT = 500  # events that the broker may owe a confirmation for
 POLL = 1.0  # seconds until the outbox is looked at without a notification
 LEASE_EVERY = 1.0  # seconds between two looks for partitions that have become free
-CONFIRMED_WITHIN = 30.0  # seconds of silence after which the broker is connected to anew
 HELD_FOR = 0.5  # seconds that a refused event waits at first; twice as long each time, a minute at most
 _LEASES = 0x57A2  # class of our advisory locks
 
@@ -201,9 +200,11 @@ class Relay:
     def _hear(self, link: Any) -> None:
         """Wait for a word of the broker, and take in what else it has said."""
         try:
-            link.drain_events(timeout=CONFIRMED_WITHIN)
+            link.drain_events(timeout=broker.CONFIRMED_WITHIN)
         except TimeoutError:
-            raise BrokerSilent(f"a broker that confirmed nothing in {CONFIRMED_WITHIN:.0f} s") from None
+            raise BrokerSilent(
+                f"a broker that confirmed nothing in {broker.CONFIRMED_WITHIN:.0f} s"
+            ) from None
 
     def _read(self, session: psycopg.Connection[Any], flight: Flight) -> list[Row]:
         held = [key for (key,) in session.execute(HELD)]

@@ -22,6 +22,7 @@ TABLES = (
     "strangler_outbox_event, strangler_outbox_key, strangler_inbox_received, strangler_inbox_parked, "
     "strangler_inbox_position, rugs_change, rugs_seen, rugs_repaired"
 )
+EXCHANGES = ("events", "events.tasks", "events.unrouted", "rugs.prices.dead")
 QUEUES = ("rugs.prices", "rugs.prices.dead", "events.unrouted")
 
 
@@ -111,7 +112,7 @@ def broker_url() -> Iterator[str]:
     with amqp(url) as channel:
         for name in QUEUES:
             channel.queue_delete(NAMESPACE + name)
-        for name in ("events", "events.unrouted", "rugs.prices.dead"):
+        for name in EXCHANGES:
             channel.exchange_delete(NAMESPACE + name)
 
 

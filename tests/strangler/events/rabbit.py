@@ -34,7 +34,9 @@ def program() -> str:
     found = next((one for one in _PLACES if os.access(one, os.X_OK)), None) or shutil.which("rabbitmq-server")
     missing = [name for name, at in (("rabbitmq-server", found), ("epmd", shutil.which("epmd"))) if not at]
     if missing or not found:
-        raise NoRabbit(f"{' and '.join(missing)} isn't installed here (Debian: apt-get install rabbitmq-server)")
+        raise NoRabbit(
+            f"{' and '.join(missing)} isn't installed here (Debian: apt-get install rabbitmq-server)"
+        )
     return found
 
 

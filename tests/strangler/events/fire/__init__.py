@@ -1,4 +1,4 @@
 """Events under fire: writers, relay, consumer and servers are killed, and every effect must still be there once.
 
-    python -m tests.strangler.events.fire [--sample] [--way broker|embedded]
+python -m tests.strangler.events.fire [--sample] [--way broker|embedded]
 """

@@ -1,6 +1,6 @@
 """One writer, a process that may be killed at any moment: it goes on after what is committed.
 
-    python -m tests.strangler.events.fire.writing WRITER WRITERS EVENTS KEYS SECONDS
+python -m tests.strangler.events.fire.writing WRITER WRITERS EVENTS KEYS SECONDS
 """
 
 from __future__ import annotations

@@ -1,0 +1,70 @@
+"""Burns in full size, prints what was found, and says by its exit code whether anything was amiss."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import sys
+import time
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.strangler.events.fire.aftermath import clear_up
+from tests.strangler.events.fire.burning import FULL, SAMPLE, Outcome, Size, burn
+from tests.strangler.events.fire.verdict import Verdict
+from tests.strangler.events.fire.ways import WAYS
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.strangler.events.fire", description=__doc__)
+    parser.add_argument("--sample", action="store_true", help="a small fire, of half a minute")
+    parser.add_argument("--way", choices=list(WAYS), action="append", help="only this one")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10_000), help="what burns when")
+    options = parser.parse_args(arguments)
+    console, failed = Console(width=None if sys.stdout.isatty() else 120), False
+    size = SAMPLE if options.sample else FULL
+    for way in options.way or WAYS:
+        console.print(f"{way}: {size.events:,} events over {size.keys} keys burn, seed {options.seed}")
+        start = time.monotonic()
+        try:
+            with WAYS[way]() as (publisher, subscriber, server):
+                outcome = burn(publisher, subscriber, server, size, options.seed)
+                after = clear_up(publisher, subscriber)
+        except AssertionError as amiss:
+            console.print(f"  [bold red]failed[/] {amiss}")
+            failed = True
+            continue
+        good = outcome.verdict.good and after.good and after.committed == whole(size)
+        failed = failed or not good
+        console.print(table(outcome, after))
+        console.print(
+            f"  {'all there' if good else '[bold red]failed[/]'} after {time.monotonic() - start:.0f} s\n"
+        )
+    return int(failed)
+
+
+def whole(size: Size) -> int:
+    """How many events the writers commit."""
+    return size.events
+
+
+def table(outcome: Outcome, after: Verdict) -> Table:
+    """What was done, and what was found."""
+    rows = Table(box=None, show_header=False, padding=(0, 2))
+    for name, count in outcome.kills.items():
+        rows.add_row(name if name.startswith(("stop", "crash")) else f"kill -9 {name}", str(count))
+    rows.add_row("while the poisoned key is parked", str(outcome.verdict))
+    rows.add_row("once it is edited and retried", str(after))
+    rows.add_row("handled", f"{outcome.events_per_second:,.0f} events/s")
+    rows.add_row("delivered again", f"{outcome.redelivered:,} events, known to the inbox")
+    rows.add_row("longest gap between two effects", f"{outcome.longest_gap:.1f} s")
+    if outcome.busy is not None:
+        rows.add_row("relay and consumer, server away", f"{outcome.busy:.0%} of a core")
+    return rows
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.strangler.events.project.settings")
+    sys.exit(main(sys.argv[1:]))
