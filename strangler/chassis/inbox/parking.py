@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from strangler.chassis import envelope
 from strangler.chassis.envelope import Message, NotAnEvent
-from strangler.chassis.inbox.receiving import call, lock_keys, note_received, why
+from strangler.chassis.inbox.receiving import call, lock_keys, note_received, storable, why
 from strangler.chassis.inbox.subscriptions import NotNow, Subscription
 
 # Of each key the first; those that may move.
@@ -73,7 +73,7 @@ def _settle_first(subscription: Subscription, key: str) -> bool:
     except Exception as error:
         if not event_id or connection.connection is None or not connection.is_usable():
             raise
-        reason = str(error) if isinstance(error, NotAnEvent) else why(error)
+        reason = storable(str(error)) if isinstance(error, NotAnEvent) else why(error)
         _rows(STILL_POISON, reason, subscription.name, event_id)
         return False
 

@@ -101,13 +101,15 @@ def park(subscription: Subscription, delivery: Delivery, state: str, reason: str
     """Put a delivery aside, as `poison` or `behind` one; one that is handled or parked already stays so."""
     event_id, key, type = delivery.identity
     logger.warning("%s parks %s of %s (%s): %s", subscription.name, event_id, key, state, reason)
+    headers = {storable(name): storable(value) for name, value in delivery.message.headers.items()}
     with connection.cursor() as cursor:
         cursor.execute(
             PARK,
             {
                 "subscription": subscription.name, "event_id": event_id, "key": key, "type": type,
-                "state": state, "reason": reason, "headers": json.dumps(dict(delivery.message.headers)),
-                "content_type": delivery.message.content_type, "body": delivery.message.body,
+                "state": state, "reason": storable(reason), "headers": json.dumps(headers),
+                "content_type": storable(delivery.message.content_type or "") or None,
+                "body": delivery.message.body,
             },
         )  # fmt: skip
 
@@ -140,7 +142,12 @@ def note_received(subscription: Subscription, events: Sequence[Envelope]) -> set
 def why(error: BaseException) -> str:
     """What went wrong, in a sentence's length."""
     text = str(error) if type(error).__name__ == "Poison" else f"{type(error).__name__}: {error}"
-    return text[:2000]
+    return storable(text[:2000])
+
+
+def storable(text: str) -> str:
+    """The text without what PostgreSQL can't hold: NUL, and halves of characters."""
+    return text.encode(errors="replace").decode().replace("\0", "\N{SYMBOL FOR NULL}")
 
 
 def _handle(subscription: Subscription, batch: Sequence[tuple[Delivery, Envelope]]) -> None:

@@ -8,7 +8,6 @@ was confirmed but not marked, because the relay was killed in between, is sent a
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import time
 from collections import deque
@@ -22,7 +21,7 @@ import psycopg
 from django.db import InterfaceError, OperationalError, connection
 
 from strangler.chassis import broker, pulse
-from strangler.chassis.envelope import JSON_TYPE
+from strangler.chassis.envelope import JSON_TYPE, recorded_headers
 from strangler.chassis.outbox.recording import CHANNEL
 
 PARTITIONS = 16
@@ -44,7 +43,8 @@ SELECT DISTINCT key FROM strangler_outbox_event
 WHERE published_at IS NULL AND attempts > 0 AND available_at > clock_timestamp()
 """
 WAITING = """
-SELECT seq, key, key_seq, type || '.v' || version, data::text, headers::text FROM strangler_outbox_event
+SELECT seq, id::text, key, key_seq, type || '.v' || version, data::text, headers::text
+FROM strangler_outbox_event
 WHERE published_at IS NULL AND partition = ANY(%s) AND key <> ALL(%s)
   AND seq <> ALL(%s)
 ORDER BY seq LIMIT %s
@@ -66,6 +66,7 @@ class Row:
     """A recorded event on its way out; `body` is its data as JSON."""
 
     seq: int
+    id: str
     key: str
     key_seq: int
     type: str
@@ -193,7 +194,7 @@ class Relay:
                 row.body.encode(),
                 content_type=JSON_TYPE,
                 headers=row.headers | {"ce-sequence": str(row.key_seq)},
-                properties={"delivery_mode": 2, "message_id": row.headers["ce-id"]},
+                properties={"delivery_mode": 2, "message_id": row.id},
             )
             channel.basic_publish(message, exchange, row.type)
 
@@ -210,8 +211,8 @@ class Relay:
         held = [key for (key,) in session.execute(HELD)]
         rows = session.execute(WAITING, [self._leased, held, flight.here, BATCH])
         return [
-            Row(seq, key, key_seq, type, body, json.loads(headers))
-            for seq, key, key_seq, type, body, headers in rows
+            Row(seq, id, key, key_seq, type, body, recorded_headers(headers))
+            for seq, id, key, key_seq, type, body, headers in rows
         ]
 
     def _settle(self, session: psycopg.Connection[Any], flight: Flight) -> int:

@@ -57,8 +57,8 @@ def a_worker(subscriber: Shop, broker_url: str) -> Iterator[subprocess.Popen[byt
         "PYTHONPATH": str(ROOT), "EVENTS_NAMESPACE": NAMESPACE, "ACCOUNTING_SLOWNESS": "0.02",
         "BROKER_URL": f"py{broker_url}", "ACCOUNTING_DATABASE_URL": subscriber.url,
     }  # fmt: skip
-    command = [sys.executable, "-m", "celery", "--app", "tests.strangler.events.celery_app", "worker",
-               "--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "WARNING"]  # fmt: skip
+    words = "--app tests.strangler.events.celery_app worker --concurrency 2 --loglevel WARNING"
+    command = [sys.executable, "-m", "celery", *words.split(), "--without-gossip", "--without-mingle"]
     worker = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
     try:
         yield worker

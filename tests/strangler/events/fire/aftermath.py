@@ -1,4 +1,4 @@
-"""After the fire: the one poisoned key is retried, edited and brought back in order, and another is replayed."""
+"""After the fire: the poisoned key is retried, edited and brought back in order, another is replayed."""
 
 from __future__ import annotations
 

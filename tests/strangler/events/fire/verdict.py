@@ -1,4 +1,4 @@
-"""What has become of events under fire: the publisher's changes held against the subscriber's effects, in SQL.
+"""What has become of events under fire: the publisher's changes beside the subscriber's effects, in SQL.
 
 The publisher's table of changes is written by the transaction that announces, and neither outbox nor inbox is
 asked: what is found here doesn't depend on what is on trial.

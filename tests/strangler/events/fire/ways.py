@@ -1,4 +1,4 @@
-"""The two ways to burn: through a RabbitMQ node of the run's own, and embedded, with a PostgreSQL of its own."""
+"""The two ways to burn: with a RabbitMQ node of the run's own, and embedded, with a PostgreSQL of its own."""
 
 from __future__ import annotations
 

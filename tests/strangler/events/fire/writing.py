@@ -5,6 +5,7 @@ python -m tests.strangler.events.fire.writing WRITER WRITERS EVENTS KEYS SECONDS
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
 import time
@@ -65,10 +66,8 @@ def write(writer: int, writers: int, events: int, keys: int, seconds: float) -> 
                 numbers = range(number * PER_TRANSACTION, (number + 1) * PER_TRANSACTION)
                 start = time.monotonic()
                 if number % ROLLED_BACK == 0:
-                    try:
+                    with contextlib.suppress(RolledBack):
                         announce(numbers, keys, events // 2, fail=True)
-                    except RolledBack:
-                        pass
                 announce(numbers, keys, events // 2, fail=False)
                 time.sleep(max(0.0, pause - (time.monotonic() - start)))
             return
