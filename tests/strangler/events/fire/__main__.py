@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.strangler.events.fire.aftermath import clear_up
-from tests.strangler.events.fire.burning import FULL, SAMPLE, Outcome, Size, burn
+from tests.strangler.events.fire.burning import FULL, SAMPLE, Outcome, burn
 from tests.strangler.events.fire.verdict import Verdict
 from tests.strangler.events.fire.ways import WAYS
 
@@ -36,18 +36,13 @@ def main(arguments: list[str]) -> int:
             console.print(f"  [bold red]failed[/] {amiss}")
             failed = True
             continue
-        good = outcome.verdict.good and after.good and after.committed == whole(size)
+        good = outcome.verdict.good and after.good and after.committed == size.events
         failed = failed or not good
         console.print(table(outcome, after))
         console.print(
             f"  {'all there' if good else '[bold red]failed[/]'} after {time.monotonic() - start:.0f} s\n"
         )
     return int(failed)
-
-
-def whole(size: Size) -> int:
-    """How many events the writers commit."""
-    return size.events
 
 
 def table(outcome: Outcome, after: Verdict) -> Table:
@@ -60,8 +55,8 @@ def table(outcome: Outcome, after: Verdict) -> Table:
     rows.add_row("handled", f"{outcome.events_per_second:,.0f} events/s")
     rows.add_row("delivered again", f"{outcome.redelivered:,} events, known to the inbox")
     rows.add_row("longest gap between two effects", f"{outcome.longest_gap:.1f} s")
-    if outcome.busy is not None:
-        rows.add_row("relay and consumer, server away", f"{outcome.busy:.0%} of a core")
+    rows.add_row("from a server's return to the next effect", f"{outcome.again:.1f} s at most")
+    rows.add_row("busy while it is away", f"{outcome.busy:.0%} of a core, relay and consumer together")
     return rows
 
 

@@ -6,6 +6,7 @@ are restarted, and one is crashed. What burns is chosen by a seed, which is prin
 
 from __future__ import annotations
 
+import datetime
 import random
 import re
 import signal
@@ -21,7 +22,7 @@ from pathlib import Path
 import psutil
 
 from tests.strangler.events.conftest import ROOT, Shop
-from tests.strangler.events.fire.verdict import Verdict, pace, verdict
+from tests.strangler.events.fire.verdict import Verdict, effects_again, pace, verdict
 
 AWAY = 2.0  # seconds that a crashed server is left lying
 KNOWN = re.compile(r"knows (\d+) of \d+ events already")
@@ -121,7 +122,8 @@ class Outcome:
     events_per_second: float
     redelivered: int
     longest_gap: float
-    busy: float | None  # share of a core, of relay and consumer, while the server was away
+    again: float  # the most seconds from a server's return to the next effect
+    busy: float  # the largest share of a core, of relay and consumer, while the server was away
 
 
 def burn(publisher: Shop, subscriber: Shop, server: Server, size: Size, seed: int) -> Outcome:
@@ -137,15 +139,16 @@ def burn(publisher: Shop, subscriber: Shop, server: Server, size: Size, seed: in
         kills += [f"stop {server.name}"] * size.restarts + [f"crash {server.name}"] * size.crashes
         chance.shuffle(kills)
         stack.enter_context(burning.lit())
-        deadline, busy = time.monotonic() + size.within, None
+        deadline, busy, back = time.monotonic() + size.within, 0.0, []
         # Restarting a server takes time too: the rest is shared among the pauses.
         between = max(0.5, (size.seconds - 7 * (size.restarts + size.crashes)) / len(kills))
         for name in kills:
             time.sleep(between * chance.uniform(0.4, 1.6))
             if name.startswith(("stop", "crash")):
                 server.stop() if name.startswith("stop") else server.crash()
-                busy = burning.busy(names, AWAY)
+                busy = max(busy, burning.busy(names, AWAY))
                 server.start()
+                back.append(datetime.datetime.now(datetime.UTC))
             else:
                 burning.kill(name)
         for name in burning.running:
@@ -155,12 +158,13 @@ def burn(publisher: Shop, subscriber: Shop, server: Server, size: Size, seed: in
         redelivered = sum(int(n) for one in folder.glob("*.log") for n in KNOWN.findall(one.read_text()))
     took, gap = pace(subscriber.url)
     return Outcome(
-        found,
-        {name: kills.count(name) for name in sorted(set(kills))},
-        found.handled / took,
-        redelivered,
-        gap,
-        busy,
+        verdict=found,
+        kills={name: kills.count(name) for name in sorted(set(kills))},
+        events_per_second=found.handled / took,
+        redelivered=redelivered,
+        longest_gap=gap,
+        again=effects_again(subscriber.url, back),
+        busy=busy,
     )
 
 

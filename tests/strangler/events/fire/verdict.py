@@ -6,7 +6,8 @@ asked: what is found here doesn't depend on what is on trial.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from typing import Any
@@ -35,6 +36,8 @@ SELECT extract(epoch FROM max(seen_at) - min(seen_at))::float8,
        extract(epoch FROM max(gap))::float8
 FROM (SELECT seen_at, seen_at - lag(seen_at) OVER (ORDER BY seen_at) AS gap FROM rugs_seen) AS gaps
 """
+
+FIRST_AFTER = "SELECT extract(epoch FROM min(seen_at) - %(at)s)::float8 FROM rugs_seen WHERE seen_at > %(at)s"
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,13 @@ def pace(subscriber: str) -> tuple[float, float]:
         row = session.execute(PACE).fetchone()
         assert row is not None
         return row[0], row[1]
+
+
+def effects_again(subscriber: str, moments: Sequence[datetime.datetime]) -> float:
+    """The most seconds from one of these moments to the next effect; 0 where none came any more."""
+    with psycopg.connect(subscriber) as session:
+        rows = [session.execute(FIRST_AFTER, {"at": one}).fetchone() for one in moments]
+        return max((row[0] for row in rows if row and row[0] is not None), default=0.0)
 
 
 @contextmanager
