@@ -12,6 +12,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,9 +34,14 @@ SELECT pg_advisory_xact_lock(number) FROM (
 PARKED_KEYS = "SELECT DISTINCT key FROM strangler_inbox_parked WHERE subscription = %s AND key = ANY(%s)"
 RECEIVE = """
 INSERT INTO strangler_inbox_received (subscription, event_id, key, type, note, announced_at)
-SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
-ON CONFLICT DO NOTHING RETURNING event_id
+SELECT %s, event_id, key, type, note, announced_at
+FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
+    AS come (event_id, key, type, note, announced_at)
 """
+UNLESS_PARKED = """
+WHERE NOT EXISTS (SELECT FROM strangler_inbox_parked AS p WHERE p.subscription = %s AND p.key = come.key)
+"""
+ONCE = "ON CONFLICT DO NOTHING RETURNING event_id"
 PARK = """
 INSERT INTO strangler_inbox_parked
     (subscription, event_id, key, type, state, reason, headers, content_type, body)
@@ -133,10 +139,30 @@ def lock_keys(subscription: Subscription, keys: Iterable[str]) -> None:
 
 def note_received(subscription: Subscription, events: Sequence[Envelope]) -> set[str]:
     """Write down that these are handled now; returns the ids of those that weren't before."""
-    rows: list[tuple[Any, ...]] = [(one.id, one.key, one.type, one.note, one.time) for one in events]
     with connection.cursor() as cursor:
-        cursor.execute(RECEIVE, [subscription.name, *(list(column) for column in zip(*rows, strict=True))])
+        cursor.execute(RECEIVE + ONCE, _columns(subscription, events))
         return {event_id for (event_id,) in cursor.fetchall()}
+
+
+def _take(subscription: Subscription, events: Sequence[Envelope]) -> tuple[set[str], set[str]]:
+    """Lock the keys, and write down what is handled now; returns the parked keys, and the ids of the rest
+    that weren't handled before.
+
+    Three statements, so that the later ones see what was committed while the first one waited, in one round
+    trip: with one event at a time that is what takes longest.
+    """
+    name, keys = subscription.name, sorted({one.key for one in events})
+    with connection.wrap_database_errors, connection.connection.pipeline(), ExitStack() as stack:
+        locking, parked, received = (stack.enter_context(connection.cursor()) for _ in range(3))
+        locking.execute(LOCK_KEYS, [name, keys])
+        parked.execute(PARKED_KEYS, [name, keys])
+        received.execute(RECEIVE + UNLESS_PARKED + ONCE, [*_columns(subscription, events), name])
+        return {key for (key,) in parked.fetchall()}, {event_id for (event_id,) in received.fetchall()}
+
+
+def _columns(subscription: Subscription, events: Sequence[Envelope]) -> list[Any]:
+    rows: list[tuple[Any, ...]] = [(one.id, one.key, one.type, one.note, one.time) for one in events]
+    return [subscription.name, *(list(column) for column in zip(*rows, strict=True))]
 
 
 def why(error: BaseException) -> str:
@@ -152,16 +178,11 @@ def storable(text: str) -> str:
 
 def _handle(subscription: Subscription, batch: Sequence[tuple[Delivery, Envelope]]) -> None:
     """Handle a batch in one transaction; whatever a handler raises undoes it whole."""
-    keys = {event.key for _, event in batch}
     with transaction.atomic():
-        lock_keys(subscription, keys)
-        with connection.cursor() as cursor:
-            cursor.execute(PARKED_KEYS, [subscription.name, sorted(keys)])
-            parked = {key for (key,) in cursor.fetchall()}
-        free = [event for _, event in batch if event.key not in parked]
-        fresh = note_received(subscription, free) if free else set()
-        if known := len(free) - len(fresh):
-            logger.info("%s knows %d of %d events already", subscription.name, known, len(free))
+        parked, fresh = _take(subscription, [event for _, event in batch])
+        free = sum(event.key not in parked for _, event in batch)
+        if known := free - len(fresh):
+            logger.info("%s knows %d of %d events already", subscription.name, known, free)
         for delivery, event in batch:
             if event.key in parked:
                 park(subscription, delivery, "behind", "an earlier event of its key is parked")

@@ -49,9 +49,12 @@ class Shop:
             cursor = database.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
-        """A management command as a process of its own."""
-        return subprocess.Popen([sys.executable, "-m", "django", *command], cwd=ROOT, env=self.environment)
+    def start(self, *command: str, **changed: str) -> subprocess.Popen[str]:
+        """A management command as a process of its own, with something changed in its environment."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "django", *command], cwd=ROOT, env=self.environment | changed,
+            stderr=subprocess.PIPE if changed else None, text=True,
+        )  # fmt: skip
 
 
 @contextmanager

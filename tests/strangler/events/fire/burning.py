@@ -64,15 +64,22 @@ class Burning:
         It is held still for a moment first: what has piled up by then, it is in the middle of when it dies.
         """
         process = self.running[name]
-        if process.poll() == 0:
+        if process.poll() == 0 and name.startswith("writer"):
             return
+        self.check()
         process.send_signal(signal.SIGSTOP)
-        time.sleep(self.chance.uniform(0.1, 0.6))
+        time.sleep(self.chance.uniform(0.2, 0.8))
         process.send_signal(signal.SIGCONT)
-        time.sleep(self.chance.uniform(0.0, 0.15))
+        time.sleep(self.chance.uniform(0.0, 0.06))
         process.kill()
         process.wait()
         self.running[name] = self.starts[name]()
+
+    def check(self) -> None:
+        """Unfinished if one has ended by itself: it is to outlast whatever it depends on."""
+        gave_up = [name for name, one in self.running.items() if one.poll()]
+        if gave_up:
+            raise Unfinished(f"{' and '.join(gave_up)} ended by itself, and should have waited.")
 
     def busy(self, names: list[str], seconds: float) -> float:
         """The share of a core that some take in the seconds to come."""
@@ -154,6 +161,7 @@ def burn(publisher: Shop, subscriber: Shop, server: Server, size: Size, seed: in
         for name in burning.running:
             if name.startswith("writer"):
                 burning.running[name].wait(max(1.0, deadline - time.monotonic()))
+        burning.check()
         found = _settled(publisher, subscriber, deadline)
         redelivered = sum(int(n) for one in folder.glob("*.log") for n in KNOWN.findall(one.read_text()))
     took, gap = pace(subscriber.url)

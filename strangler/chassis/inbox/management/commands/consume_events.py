@@ -35,9 +35,9 @@ class Command(BaseCommand):
             raise CommandError(f"Nobody declares the subscription {error}; there are: {known}.") from None
         if not subscriptions:
             raise CommandError("No handlers.py declares a subscription, so there is nothing to consume.")
-        if broker.url():
-            declare(subscriptions)
         if options["declare"]:
+            if broker.url():
+                declare(subscriptions)
             return
         publishers = getattr(settings, "EVENTS_PUBLISHERS", {})
         worker: Consumer | Poller
