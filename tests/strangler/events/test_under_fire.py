@@ -46,6 +46,7 @@ def ground(request):
 def test_every_effect_is_there_once_and_in_order_whatever_dies(ground):
     publisher, subscriber, server = ground
     outcome = burn(publisher, subscriber, server, SAMPLE, SEED)
+    assert outcome.at_work, "nobody was killed while there was work"
     assert outcome.verdict.good, outcome.verdict
     assert outcome.busy < 0.5, "relay and consumer wait for a server that is away"
     found = clear_up(publisher, subscriber)

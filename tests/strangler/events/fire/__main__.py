@@ -50,6 +50,7 @@ def table(outcome: Outcome, after: Verdict) -> Table:
     rows = Table(box=None, show_header=False, padding=(0, 2))
     for name, count in outcome.kills.items():
         rows.add_row(name if name.startswith(("stop", "crash")) else f"kill -9 {name}", str(count))
+    rows.add_row("of these, in the middle of work", str(outcome.at_work))
     rows.add_row("while the poisoned key is parked", str(outcome.verdict))
     rows.add_row("once it is edited and retried", str(after))
     rows.add_row("handled", f"{outcome.events_per_second:,.0f} events/s")

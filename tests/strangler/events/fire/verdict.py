@@ -60,7 +60,7 @@ class Verdict:
         return ", ".join(f"{getattr(self, one.name):,} {one.name}" for one in fields(self))
 
 
-def verdict(publisher: str, subscriber: str, *, without: tuple[str, ...] = ()) -> Verdict:
+def verdict(publisher: str, subscriber: str, *, without: Sequence[str] = ()) -> Verdict:
     """Hold both databases against each other, leaving out some rugs."""
     with _both(publisher, subscriber) as there:
         row = there.execute(VERDICT, {"without": list(without)}).fetchone()

@@ -1,6 +1,8 @@
 """One writer, a process that may be killed at any moment: it goes on after what is committed.
 
-python -m tests.strangler.events.fire.writing WRITER WRITERS EVENTS KEYS SECONDS
+python -m tests.strangler.events.fire.writing WRITER WRITERS EVENTS KEYS ALLOWED
+
+It announces no more events than the file ALLOWED says, and waits until that is more.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import django
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -57,19 +60,18 @@ def transactions(writer: int, writers: int, events: int) -> Iterator[int]:
     yield from range(reached, events // PER_TRANSACTION, writers)
 
 
-def write(writer: int, writers: int, events: int, keys: int, seconds: float) -> None:
-    """Announce this writer's events, spread over some seconds; a database that goes away is waited for."""
-    pause = seconds * PER_TRANSACTION * writers / events
+def write(writer: int, writers: int, events: int, keys: int, allowed: Path) -> None:
+    """Announce this writer's events as they are allowed; a database that goes away is waited for."""
     while True:
         try:
             for number in transactions(writer, writers, events):
                 numbers = range(number * PER_TRANSACTION, (number + 1) * PER_TRANSACTION)
-                start = time.monotonic()
+                while numbers.stop > int(allowed.read_text()):
+                    time.sleep(0.02)
                 if number % ROLLED_BACK == 0:
                     with contextlib.suppress(RolledBack):
                         announce(numbers, keys, events // 2, fail=True)
                 announce(numbers, keys, events // 2, fail=False)
-                time.sleep(max(0.0, pause - (time.monotonic() - start)))
             return
         except (OperationalError, InterfaceError):
             connection.close()  # whether the last one was committed is asked anew
@@ -78,4 +80,4 @@ def write(writer: int, writers: int, events: int, keys: int, seconds: float) -> 
 
 if __name__ == "__main__":
     django.setup()
-    write(*(int(word) for word in sys.argv[1:5]), float(sys.argv[5]))
+    write(*(int(word) for word in sys.argv[1:5]), Path(sys.argv[5]))
