@@ -11,7 +11,7 @@ WITH_DATABASE := $(BIN)/python -m strangler.run.postgres --
 ARGS    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench clean
+.PHONY: help install run test check bench fire clean
 
 help: ## Show this.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ check: install ## Lint, types, import contracts, security, the Compose file.
 
 bench: install ## Measure gateway, comparison and copy beside others; writes docs/benchmarks.md.
 	@$(BIN)/python -m tests.benchmarks
+
+fire: install ## Let 20,000 events through while all that carries them is killed (--sample, --way).
+	@$(BIN)/python -m tests.strangler.events.fire $(ARGS)
 
 clean: ## Stop what runs, and remove what was made here: .venv, .strangler, caches.
 	@if [ -x $(BIN)/strangler ] && [ -d .strangler ]; then $(BIN)/strangler stop; fi

@@ -11,10 +11,12 @@ import time
 from rich.console import Console
 from rich.table import Table
 
+from strangler.errors import StranglerError
 from tests.strangler.events.fire.aftermath import clear_up
 from tests.strangler.events.fire.burning import FULL, SAMPLE, Outcome, burn
 from tests.strangler.events.fire.verdict import Verdict
 from tests.strangler.events.fire.ways import WAYS
+from tests.strangler.events.rabbit import NoRabbit
 
 
 def main(arguments: list[str]) -> int:
@@ -23,7 +25,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--way", choices=list(WAYS), action="append", help="only this one")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10_000), help="what burns when")
     options = parser.parse_args(arguments)
-    console, failed = Console(width=None if sys.stdout.isatty() else 120), False
+    console, failed = Console(width=None if sys.stdout.isatty() else 130), False
     size = SAMPLE if options.sample else FULL
     for way in options.way or WAYS:
         console.print(f"{way}: {size.events:,} events over {size.keys} keys burn, seed {options.seed}")
@@ -32,8 +34,8 @@ def main(arguments: list[str]) -> int:
             with WAYS[way]() as (publisher, subscriber, server):
                 outcome = burn(publisher, subscriber, server, size, options.seed)
                 after = clear_up(publisher, subscriber)
-        except AssertionError as amiss:
-            console.print(f"  [bold red]failed[/] {amiss}")
+        except (AssertionError, NoRabbit, StranglerError) as amiss:
+            console.print(f"  [bold red]failed[/] {amiss}\n")
             failed = True
             continue
         good = outcome.verdict.good and after.good and after.committed == size.events

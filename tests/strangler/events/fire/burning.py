@@ -1,7 +1,7 @@
 """Sets fire to everything between a change and its effect, and waits until every effect is there.
 
 With each kill the writers are let on by a share of the events, so that it meets work, on a fast machine and
-on a slow one. Servers are restarted, and one is crashed. What burns when is chosen by a seed, which is printed.
+on a slow one. Servers are restarted, and one is crashed. A seed, which is printed, chooses what burns when.
 """
 
 from __future__ import annotations
