@@ -1,7 +1,8 @@
 """A RabbitMQ node of a test's own, to be stopped, killed and started again as often as it takes.
 
 It shares nothing with the machine's broker: its name, its ports, its files, its cookie and its port mapper
-(epmd) are its own, and it listens on the loopback interface only. No plugin runs in it.
+(epmd) are its own, and it listens on the loopback interface only. No plugin runs in it, unless STOMP is asked
+for, which a peer in the benchmarks speaks.
 """
 
 from __future__ import annotations
@@ -41,20 +42,25 @@ def program() -> str:
 
 
 class Node:
-    """One node with its files in `directory`; `url` is its address, the same after every start."""
+    """One node with its files in `directory`; `url` is its address, the same after every start.
 
-    def __init__(self, directory: Path) -> None:
+    With `stomp` it listens for that too, on `stomp_port`.
+    """
+
+    def __init__(self, directory: Path, *, stomp: bool = False) -> None:
         self._directory = directory
         self._port, mapper, talk = free_port(), free_port(), free_port()
         self._mapper_port = mapper
         self.url = f"amqp://guest:guest@127.0.0.1:{self._port}//"
-        (directory / "plugins").write_text("[].\n")
+        self.stomp_port = free_port() if stomp else 0
+        (directory / "plugins").write_text("[rabbitmq_stomp].\n" if stomp else "[].\n")
         (directory / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self._port}\n"
             "loopback_users.guest = true\n"
             "vm_memory_high_watermark.absolute = 1GB\n"
             "disk_free_limit.absolute = 50MB\n"
             "log.file.level = warning\n"
+            + (f"stomp.listeners.tcp.1 = 127.0.0.1:{self.stomp_port}\n" if stomp else "")
         )
         (directory / "environment").touch()
         self._environment = os.environ | {
@@ -136,11 +142,11 @@ class Node:
 
 
 @contextmanager
-def a_node() -> Iterator[Node]:
+def a_node(*, stomp: bool = False) -> Iterator[Node]:
     """A node that runs, for the block; NoRabbit where there is none."""
     program()
     with tempfile.TemporaryDirectory(prefix="rabbit-", ignore_cleanup_errors=True) as directory:
-        node = Node(Path(directory))
+        node = Node(Path(directory), stomp=stomp)
         try:
             node.start()
             yield node

@@ -53,5 +53,6 @@ class Command(BaseCommand):
             pulse.serve(options["port"])
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, lambda *_: worker.stop())
-        self.stdout.write(f"consuming {', '.join(one.name for one in subscriptions)} {how}")
+        if options["verbosity"]:
+            self.stdout.write(f"consuming {', '.join(one.name for one in subscriptions)} {how}")
         worker.run(until_idle=options["until_idle"])
