@@ -12,7 +12,6 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,17 +30,20 @@ SELECT pg_advisory_xact_lock(number) FROM (
     FROM unnest(%s::text[]) AS key ORDER BY number
 ) AS numbers
 """
-PARKED_KEYS = "SELECT DISTINCT key FROM strangler_inbox_parked WHERE subscription = %s AND key = ANY(%s)"
-RECEIVE = """
+COME = "unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])"
+RECEIVE = f"""
 INSERT INTO strangler_inbox_received (subscription, event_id, key, type, note, announced_at)
-SELECT %s, event_id, key, type, note, announced_at
-FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
-    AS come (event_id, key, type, note, announced_at)
-"""
-UNLESS_PARKED = """
-WHERE NOT EXISTS (SELECT FROM strangler_inbox_parked AS p WHERE p.subscription = %s AND p.key = come.key)
+SELECT %s, come.* FROM {COME} AS come (event_id, key, type, note, announced_at)
 """
 ONCE = "ON CONFLICT DO NOTHING RETURNING event_id"
+TAKE = f"""
+WITH parked AS (
+    SELECT DISTINCT key FROM strangler_inbox_parked WHERE subscription = %s AND key = ANY(%s)
+), received AS (
+    {RECEIVE} WHERE NOT EXISTS (SELECT FROM parked WHERE parked.key = come.key) {ONCE}
+)
+SELECT ARRAY(SELECT key FROM parked), ARRAY(SELECT event_id FROM received)
+"""
 PARK = """
 INSERT INTO strangler_inbox_parked
     (subscription, event_id, key, type, state, reason, headers, content_type, body)
@@ -146,18 +148,14 @@ def note_received(subscription: Subscription, events: Sequence[Envelope]) -> set
 
 def _take(subscription: Subscription, events: Sequence[Envelope]) -> tuple[set[str], set[str]]:
     """Lock the keys, and write down what is handled now; returns the parked keys, and the ids of the rest
-    that weren't handled before.
-
-    Three statements, so that the later ones see what was committed while the first one waited, in one round
-    trip: with one event at a time that is what takes longest.
-    """
-    name, keys = subscription.name, sorted({one.key for one in events})
-    with connection.wrap_database_errors, connection.connection.pipeline(), ExitStack() as stack:
-        locking, parked, received = (stack.enter_context(connection.cursor()) for _ in range(3))
-        locking.execute(LOCK_KEYS, [name, keys])
-        parked.execute(PARKED_KEYS, [name, keys])
-        received.execute(RECEIVE + UNLESS_PARKED + ONCE, [*_columns(subscription, events), name])
-        return {key for (key,) in parked.fetchall()}, {event_id for (event_id,) in received.fetchall()}
+    that weren't handled before."""
+    keys = sorted({one.key for one in events})
+    lock_keys(subscription, keys)
+    with connection.cursor() as cursor:
+        # A statement of its own: it sees what was committed while the lock was waited for.
+        cursor.execute(TAKE, [subscription.name, keys, *_columns(subscription, events)])
+        parked, received = cursor.fetchone()
+    return set(parked), set(received)
 
 
 def _columns(subscription: Subscription, events: Sequence[Envelope]) -> list[Any]:
