@@ -19,6 +19,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 
 PER_TRANSACTION = 4  # events, two of each key
 ROLLED_BACK = 10  # of so many transactions one is rolled back first, and then done
+LATE = 7  # of so many transactions one commits late, behind others that recorded after it
 REACHED = """
 SELECT coalesce(max(n / %(size)s) + %(writers)s, %(writer)s) FROM rugs_change
 WHERE n / %(size)s %% %(writers)s = %(writer)s
@@ -48,6 +49,8 @@ def announce(numbers: range, keys: int, poison: int, *, fail: bool) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         for event_id, one in zip(outbox.record(*events), events, strict=True):
             cursor.execute(CHANGE, [event_id, one.rug, one.n])
+        if numbers.start // PER_TRANSACTION % LATE == 0:
+            time.sleep(0.05)
         if fail:
             raise RolledBack
 
