@@ -42,7 +42,7 @@ def ground(request):
         yield there
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_every_effect_is_there_once_and_in_order_whatever_dies(ground):
     publisher, subscriber, server = ground
     outcome = burn(publisher, subscriber, server, SAMPLE, SEED)

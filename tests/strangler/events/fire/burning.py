@@ -47,7 +47,7 @@ class Size:
 
 
 FULL = Size(20_000, 500, writers=4, kills=10, restarts=3, crashes=1, within=300)
-SAMPLE = Size(1_600, 50, writers=3, kills=2, restarts=0, crashes=1, within=90)
+SAMPLE = Size(1_600, 50, writers=3, kills=2, restarts=0, crashes=1, within=180)
 
 
 @dataclass(frozen=True)
