@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import signal
 import sys
 import time
 
@@ -66,5 +67,6 @@ def table(outcome: Outcome) -> Table:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and leave nothing burning
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.strangler.events.project.settings")
     sys.exit(main(sys.argv[1:]))
