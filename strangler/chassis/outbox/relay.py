@@ -28,7 +28,7 @@ PARTITIONS = 16
 BATCH = 500  # events that are read, and marked, at a time
 IN_FLIGHT = 500  # events that the broker may owe a confirmation for
 POLL = 1.0  # seconds until the outbox is looked at without a notification
-LEASE_EVERY = 1.0  # seconds between two looks for partitions that have become free
+LEASE_EVERY = 0.5  # seconds between two looks for partitions that have become free
 HELD_FOR = 0.5  # seconds that a refused event waits at first; twice as long each time, a minute at most
 _LEASES = 0x57A2  # class of our advisory locks
 
