@@ -30,17 +30,21 @@ SELECT pg_advisory_xact_lock(number) FROM (
     FROM unnest(%s::text[]) AS key ORDER BY number
 ) AS numbers
 """
-COME = "unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])"
-RECEIVE = f"""
+RECEIVE = """
 INSERT INTO strangler_inbox_received (subscription, event_id, key, type, note, announced_at)
-SELECT %s, come.* FROM {COME} AS come (event_id, key, type, note, announced_at)
+SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
+ON CONFLICT DO NOTHING RETURNING event_id
 """
-ONCE = "ON CONFLICT DO NOTHING RETURNING event_id"
-TAKE = f"""
+# The same for those whose key isn't parked, and the parked keys.
+TAKE = """
 WITH parked AS (
     SELECT DISTINCT key FROM strangler_inbox_parked WHERE subscription = %s AND key = ANY(%s)
 ), received AS (
-    {RECEIVE} WHERE NOT EXISTS (SELECT FROM parked WHERE parked.key = come.key) {ONCE}
+    INSERT INTO strangler_inbox_received (subscription, event_id, key, type, note, announced_at)
+    SELECT %s, come.* FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
+        AS come (event_id, key, type, note, announced_at)
+    WHERE NOT EXISTS (SELECT FROM parked WHERE parked.key = come.key)
+    ON CONFLICT DO NOTHING RETURNING event_id
 )
 SELECT ARRAY(SELECT key FROM parked), ARRAY(SELECT event_id FROM received)
 """
@@ -142,7 +146,7 @@ def lock_keys(subscription: Subscription, keys: Iterable[str]) -> None:
 def note_received(subscription: Subscription, events: Sequence[Envelope]) -> set[str]:
     """Write down that these are handled now; returns the ids of those that weren't before."""
     with connection.cursor() as cursor:
-        cursor.execute(RECEIVE + ONCE, _columns(subscription, events))
+        cursor.execute(RECEIVE, _columns(subscription, events))
         return {event_id for (event_id,) in cursor.fetchall()}
 
 
