@@ -30,22 +30,24 @@ SELECT pg_advisory_xact_lock(number) FROM (
     FROM unnest(%s::text[]) AS key ORDER BY number
 ) AS numbers
 """
-COME = """
+RECEIVE = """
 INSERT INTO strangler_inbox_received (subscription, event_id, key, type, note, announced_at)
-SELECT %s, come.* FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
-    AS come (event_id, key, type, note, announced_at)
+SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
+ON CONFLICT DO NOTHING RETURNING event_id
 """
-ONCE = " ON CONFLICT DO NOTHING RETURNING event_id"
-RECEIVE = COME + ONCE
-TAKE = (
-    "WITH parked AS ("
-    "SELECT DISTINCT key FROM strangler_inbox_parked WHERE subscription = %s AND key = ANY(%s)"
-    "), received AS ("
-    + COME
-    + "WHERE NOT EXISTS (SELECT FROM parked WHERE parked.key = come.key)"
-    + ONCE
-    + ") SELECT ARRAY(SELECT key FROM parked), ARRAY(SELECT event_id FROM received)"
+# The same for those whose key isn't parked, and the parked keys.
+TAKE = """
+WITH parked AS (
+    SELECT DISTINCT key FROM strangler_inbox_parked WHERE subscription = %s AND key = ANY(%s)
+), received AS (
+    INSERT INTO strangler_inbox_received (subscription, event_id, key, type, note, announced_at)
+    SELECT %s, come.* FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
+        AS come (event_id, key, type, note, announced_at)
+    WHERE NOT EXISTS (SELECT FROM parked WHERE parked.key = come.key)
+    ON CONFLICT DO NOTHING RETURNING event_id
 )
+SELECT ARRAY(SELECT key FROM parked), ARRAY(SELECT event_id FROM received)
+"""
 PARK = """
 INSERT INTO strangler_inbox_parked
     (subscription, event_id, key, type, state, reason, headers, content_type, body)
