@@ -12,6 +12,7 @@ EMAIL_URL            where mail goes; to the console by default
 PAYMENT_PROVIDER_URL      who is asked for money; without it, orders are on account
 PAYMENT_PROVIDER_SECRET   what the provider signs its webhooks with; without it, none is believed
 PAYMENT_PROVIDER_TIMEOUT  seconds that checkout waits for the provider; 5 by default
+RELEASE              what this release is called; a hash of its files by default
 """
 
 import secrets
@@ -22,10 +23,12 @@ from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from strangler.chassis.keyfile import read_or_make
+from strangler.chassis.version import version_of
 
 env = environ.Env()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = env.str("RELEASE", default="") or version_of(BASE_DIR / "monolith")
 STATE_DIRECTORY = Path(env.str("STATE_DIRECTORY", default=str(BASE_DIR / ".strangler")))
 
 DEBUG = env.bool("DEBUG", default=False)
