@@ -1,7 +1,7 @@
-"""Which version of a home runs: told with its health, since what is known of one version says nothing of another.
+"""Which version of a home runs: told with its health, since what is found out about one holds for no other.
 
-A release names itself in the variable RELEASE (see the settings of a home). Without that a version is the content of what is deployed, so
-that a process that only started anew is the same version still.
+A release may have a name (RELEASE, in a home's settings). Without one, a version is the content of what is
+deployed, so that a process that only started anew is the same version still.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _DIGITS = 12
 
 
 def version_of(*deployed: Path) -> str:
-    """A hash of every file below the directories `deployed`, and of the chassis; computed once, at the start."""
+    """A hash of every file below the directories `deployed`, and of the chassis. Ask once, at the start."""
     digest = hashlib.sha256()
     for directory in (*deployed, _CHASSIS):
         for path in sorted(directory.rglob("*")):

@@ -24,6 +24,7 @@ from strangler.compare.asking import Asker
 from strangler.compare.callers import Exchange, caller_of
 from strangler.compare.capture import Captured, CaptureDirectory
 from strangler.compare.errors import CouldNotAsk
+from strangler.compare.footing import Footing
 from strangler.compare.ignores import Ignores
 from strangler.compare.look import Look
 from strangler.compare.observation import (
@@ -39,6 +40,7 @@ from strangler.compare.observation import (
 )
 from strangler.compare.shape import fingerprint
 from strangler.compare.tally import Tally
+from strangler.compare.versions import Versions
 from strangler.config import Config
 from strangler.control.phases import MONOLITH
 from strangler.control.store import Store as Phases
@@ -74,6 +76,7 @@ class Comparator:
         self._phases: Phases | None = None
         self._pairs_from, self._pairs, self._turn = time.monotonic(), 0, 0
         self._kept: store.Store | None = None
+        self._laid: dict[str, Footing] = {}  # what was written down last
         self._complained = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -84,7 +87,10 @@ class Comparator:
             self._exchange = gateway.exchange and Exchange(
                 session, self.system.homes[owner] + gateway.exchange, owner, gateway.session_cookie
             )
+            self._versions = Versions(session, self.system.homes)
+            await self._versions.ask()
             await self._store(forget=False)  # learns what is compared before the first request is taken
+            versions = asyncio.create_task(self._versions.go_on())
             workers = [asyncio.create_task(self._work()) for _ in range(CONCURRENCY)]
             done = asyncio.Event()
             storing = asyncio.create_task(self._store_until(done))
@@ -100,10 +106,10 @@ class Comparator:
                 while not self.queue.empty():
                     left, compared = self.queue.get_nowait()
                     if compared:
-                        self.tallies[left.capability].captured[int(left.at)] += 1
-                        self.tallies[left.capability].dropped[int(left.at)] += 1
+                        self._count(left, dropped=True)
                 done.set()
                 await storing
+                versions.cancel()
                 for connection in (self._kept, self._phases):
                     if connection is not None:
                         connection.close()
@@ -129,8 +135,12 @@ class Comparator:
                 _say(f"{captured!r} couldn't be compared: {error!r}")
             finally:
                 if compared:  # counted with its outcome, so that what is under way lowers no coverage
-                    self.tallies[captured.capability].captured[int(captured.at)] += 1
+                    self._count(captured)
                 self.queue.task_done()
+
+    def _count(self, captured: Captured, *, dropped: bool = False) -> None:
+        answer = captured.answer
+        self.tallies[captured.capability].take(captured.at, answer.home, answer.status, dropped=dropped)
 
     async def _observe(self, captured: Captured, compared: bool) -> Observation | None:
         """Record the request; what came of comparing it, or None where it isn't to be compared."""
@@ -216,8 +226,7 @@ class Comparator:
         self.tallies |= {tally.capability.name: Tally(tally.capability) for tally in full}
         try:
             await asyncio.to_thread(self._look_at_phases)
-            if full or forget:
-                await asyncio.to_thread(self._write, full, forget)
+            await asyncio.to_thread(self._write, full, forget)
             self._complained = False
         except (StranglerError, psycopg.Error) as error:
             for tally in full:
@@ -243,7 +252,13 @@ class Comparator:
         if self._kept is None:
             self._kept = store.open_store(self.system)
         try:
-            self._kept.write(tallies)
+            for name, capability in self.config.capabilities.items():
+                footing = self._versions.footing(self.config, capability)
+                if self._laid.get(name) != footing:
+                    self._kept.lay(name, footing)
+                    self._laid[name] = footing
+            if tallies:
+                self._kept.write(tallies)
             if forget:
                 self._kept.forget()
         except psycopg.Error:
@@ -288,7 +303,7 @@ async def serve(root: Path, stop: asyncio.Event) -> None:
     A system that starts anew, and an edited strangler.toml, are noticed within a second.
     """
     while not stop.is_set():
-        stamps, system = _stamps(root), running.load(root)
+        stamps, system = running.stamps(root), running.load(root)
         config: Config | None = None
         if system is not None:
             try:
@@ -307,15 +322,10 @@ async def serve(root: Path, stop: asyncio.Event) -> None:
 
 async def _watch(root: Path, stamps: object, stop: asyncio.Event, changed: asyncio.Event) -> None:
     try:
-        while not stop.is_set() and _stamps(root) == stamps:
+        while not stop.is_set() and running.stamps(root) == stamps:
             await _either(stop, 1.0)
     finally:
         changed.set()
-
-
-def _stamps(root: Path) -> list[int]:
-    paths = (root / running.STATE_DIRECTORY / running.FILE_NAME, root / configuration.FILE_NAME)
-    return [path.stat().st_mtime_ns if path.exists() else 0 for path in paths]
 
 
 async def _either(stop: asyncio.Event, seconds: float) -> None:

@@ -326,4 +326,4 @@ def test_two_processes_may_make_the_schema_at_once(project: Make) -> None:
         found = connection.execute(
             "select count(*) from information_schema.tables where table_schema = 'strangler_compare'"
         ).fetchone()
-    assert found == (6,)
+    assert found == (7,)
