@@ -42,6 +42,7 @@ def held_until_corrected(
     with ExitStack() as until_done:
         for key, value in (("mismatch_limit", limit), ("latency_slack", 9.0), ("sample", 1.0)):
             until_done.enter_context(project.configured(key, f"{key} = {value}"))
+        project.does("reverse", CAPABILITY)  # stays at the monolith, and gives the gateway the edited file
         load = until_done.enter_context(project.load(seconds=2 * seconds + 120, rate=rate))
         with project.edited("extracted/catalog/selectors.py", CODE, BUG.format(every=round(every * SHARE))):
             project.restart("catalog")

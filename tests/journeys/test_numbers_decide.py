@@ -1,4 +1,4 @@
-"""Numbers decide: a rare bug doesn't pass the gate, and what goes wrong for clients is taken back by itself."""
+"""Numbers decide: a rare bug doesn't pass the gate, and what goes wrong for clients goes back by itself."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def test_a_wrong_price_in_a_canary_is_taken_back_by_itself_and_stays_there(proje
             ("mismatch_limit", 0.9), ("confidence", 0.5), ("latency_slack", 9.0), ("sample", 1.0),
         ):  # fmt: skip
             until_done.enter_context(project.configured(key, f"{key} = {value}"))
+        project.does("reverse", CAPABILITY)  # gives the gateway the edited file
         load = until_done.enter_context(project.load(seconds=6 * PATIENCE))
         for phase in ("shadow", "canary=50"):
             project.does("apply", CAPABILITY, phase, "--wait", f"{PATIENCE:g}", timeout=2 * PATIENCE)
