@@ -24,7 +24,7 @@ from strangler.compare.asking import Asker
 from strangler.compare.callers import Exchange, caller_of
 from strangler.compare.capture import Captured, CaptureDirectory
 from strangler.compare.errors import CouldNotAsk
-from strangler.compare.footing import Footing
+from strangler.compare.footing import Laid
 from strangler.compare.ignores import Ignores
 from strangler.compare.look import Look
 from strangler.compare.observation import (
@@ -76,7 +76,8 @@ class Comparator:
         self._phases: Phases | None = None
         self._pairs_from, self._pairs, self._turn = time.monotonic(), 0, 0
         self._kept: store.Store | None = None
-        self._laid: dict[str, Footing] = {}  # what was written down last
+        self._laid: dict[str, Laid] = {}  # what was written down last
+        self._anew: dict[str, float] = {}  # when evidence began anew while this runs
         self._complained = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -127,6 +128,8 @@ class Comparator:
     async def _work(self) -> None:
         while True:
             captured, compared = await self.queue.get()
+            # What was captured before evidence began anew counts no longer: no time is spent on comparing it.
+            compared = compared and captured.at >= self._anew.get(captured.capability, 0.0)
             try:
                 if observation := await self._observe(captured, compared):
                     self.tallies[captured.capability].add(observation)
@@ -254,9 +257,11 @@ class Comparator:
         try:
             for name, capability in self.config.capabilities.items():
                 footing = self._versions.footing(self.config, capability)
-                if self._laid.get(name) != footing:
-                    self._kept.lay(name, footing)
-                    self._laid[name] = footing
+                before = self._laid.get(name)
+                if before is None or before.footing != footing:
+                    self._laid[name] = laid = self._kept.lay(name, footing)
+                    if before and laid != before:
+                        self._anew[name] = laid.since.timestamp()
             if tallies:
                 self._kept.write(tallies)
             if forget:

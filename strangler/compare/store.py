@@ -178,7 +178,7 @@ class Store:
 
     # ── What evidence rests on ───────────────────────────────────────────────────────────────────
 
-    def lay(self, capability: str, footing: Footing) -> None:
+    def lay(self, capability: str, footing: Footing) -> Laid:
         """Write the footing down if it isn't the last one; evidence counts from then.
 
         A home whose version isn't in it hasn't told one, and is taken to be as it was.
@@ -189,13 +189,16 @@ class Store:
             before = last.footing if last else Footing({}, {})
             known = Footing({**before.versions, **footing.versions}, footing.rules)
             if last and known == before:
-                return
+                return last
             reason = before.change_to(known) if last else "the comparator began"
             self._connection.execute(
                 """insert into strangler_compare.footing (capability, versions, rules, reason)
                    values (%s, %s, %s, %s)""",
                 (capability, Json(known.versions), Json(known.rules), reason),
             )
+            laid = self.laid(capability)
+            assert laid is not None  # written this moment
+            return laid
 
     def laid(self, capability: str) -> Laid | None:
         """The footing that holds now, or None where no comparator has written one down."""
