@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg
 
 from strangler import config as configuration
-from strangler.compare import asking, recording, store
+from strangler.compare import asking, freshness, recording, store
 from strangler.compare.asking import Asker
 from strangler.compare.callers import Exchange, caller_of
 from strangler.compare.capture import Captured, CaptureDirectory
@@ -70,6 +70,9 @@ class Comparator:
             name: recording.Recording(recording.path_of(config.root, name), config.compare.record)
             for name in config.capabilities
         }
+        self.freshness = {
+            name: freshness.of(config, system, one) for name, one in config.capabilities.items()
+        }
         # What has left the monolith. Before, the other home may hold no rows: requests are recorded, and not
         # compared.
         self.compared: frozenset[str] = frozenset()
@@ -111,6 +114,8 @@ class Comparator:
                 done.set()
                 await storing
                 versions.cancel()
+                for one in self.freshness.values():
+                    await one.close()
                 for connection in (self._kept, self._phases):
                     if connection is not None:
                         connection.close()
@@ -174,7 +179,7 @@ class Comparator:
         timed = again or self._too_few_pairs()
         self._turn += 1
         ignores = Ignores(self.config.compare.ignores, datetime.date.today())
-        return await Look(capability, self._asker, ignores).observe(
+        return await Look(capability, self._asker, ignores, self.freshness[capability.name]).observe(
             route,
             request,
             token or "",
