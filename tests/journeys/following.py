@@ -160,7 +160,7 @@ def _products(project: Project, home: str) -> int:
 
 def _is_copying(project: Project) -> bool:
     exists = project.on("catalog", "SELECT to_regclass('strangler_movement.backfill_progress')")
-    begun = "SELECT FROM strangler_movement.backfill_progress WHERE table_name = 'catalog_product'"
+    begun = "SELECT 1 FROM strangler_movement.backfill_progress WHERE table_name = 'catalog_product'"
     return exists != [(None,)] and bool(project.on("catalog", begun))
 
 

@@ -47,7 +47,8 @@ def test_a_wrong_price_in_a_canary_is_taken_back_by_itself_and_stays_there(proje
             assert held.code == 4
             assert "reverse: guard took it back to shadow" in held.said
 
-        assert counted(load)["failed"] == 0
+        seen = counted(load)
+        assert seen["failed"] == 0, seen["failures"]
     assert project.does("history", CAPABILITY, "--json", "--limit", "1").json[0]["by"] == "guard"
 
 
