@@ -29,6 +29,7 @@ from strangler.compare.observation import (
 from strangler.compare.walk import differences
 from strangler.config import Capability, Route
 
+LOOKS = 3  # at most, at a control that is written just then
 SECOND_LOOK_SECONDS = 0.1  # a write that fell between the first two answers has reached both homes by then
 
 
@@ -84,7 +85,10 @@ class Look:
 
             if outcome(judged) == "different":
                 await asyncio.sleep(SECOND_LOOK_SECONDS)
-                before, found, moved = await self._second_look(request, token)
+                for _ in range(LOOKS):
+                    before, found, moved = await self._second_look(request, token)
+                    if not moved:  # else a write may have fallen between the three answers
+                        break
                 first = {(one.difference.path, one.difference.kind) for one in judged}
                 standing = [one for one in found if (one.path, one.kind) in first]
                 earlier = _before_the_candidate(given, control, control_home, candidate_first)
@@ -149,12 +153,12 @@ def _wavering(
 ) -> tuple[Judged, ...]:
     """What differed once, while the control stood still from before the candidate's answer to after it.
 
-    No write explains that, for the candidate had every row: it answers now so, now otherwise.
+    No write explains that, for the candidate had every row: it answers now so, now otherwise. A control that
+    moved at all, be it by a clock, proves nothing.
     """
-    if earlier is None:
+    if earlier is None or moved or _paths(earlier, later):
         return ()
-    moved = moved | _paths(earlier, later)
-    return tuple(one for one in judged if one.verdict == "different" and one.difference.path not in moved)
+    return tuple(one for one in judged if one.verdict == "different")
 
 
 def _paths(first: Answer, second: Answer) -> set[str]:
