@@ -47,7 +47,12 @@ def held_until_corrected(
         with project.edited("extracted/catalog/selectors.py", CODE, BUG.format(every=round(every * SHARE))):
             project.restart("catalog")
             project.does("apply", CAPABILITY, "shadow")
-            until(lambda: _refused(project, say) >= enough, f"{enough} samples", within=seconds, pause=1)
+
+            def enough_were_refused() -> bool:
+                assert load.poll() is None, f"the load has ended: {load.communicate()[1]}"
+                return _refused(project, say) >= enough
+
+            until(enough_were_refused, f"{enough} samples", within=seconds, pause=1)
         project.restart("catalog")
         say("The bug is corrected, and the service deployed anew.")
         until(lambda: "catalog was deployed anew" in _counts(project), "evidence to begin anew")
