@@ -48,7 +48,8 @@ def test_a_wrong_price_in_a_canary_is_taken_back_by_itself_and_stays_there(proje
             assert "reverse: guard took it back to shadow" in held.said
 
         seen = counted(load)
-        assert seen["failed"] == 0, seen["failures"]
+        # Until it was taken back, who wrote a price read a wrong one.
+        assert {one["kind"] for one in seen["failures"]} <= {"stale read"}, seen["failures"]
     assert project.does("history", CAPABILITY, "--json", "--limit", "1").json[0]["by"] == "guard"
 
 

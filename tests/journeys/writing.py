@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import secrets
 import subprocess
 import sys
 import threading
@@ -123,7 +124,7 @@ def _statement(draw: random.Random, top: int, number: int) -> tuple[str, tuple[A
             return "UPDATE catalog_review SET rating = 1 + rating %% 5 WHERE id = %s", (one,)
         case share if share < 0.95:
             return "DELETE FROM catalog_review WHERE id = %s", (one,)
-    slug = f"written-{number}-{draw.getrandbits(64):x}"
+    slug = f"written-{number}-{secrets.token_hex(8)}"  # another one at the next start, too
     return "INSERT INTO catalog_category (name, slug) VALUES (%s, %s)", (slug, slug)
 
 
