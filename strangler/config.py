@@ -103,13 +103,14 @@ class Gateway:
 
 @dataclass(frozen=True)
 class Gate:
-    """The numbers that an advance is held to; shares in 0..1.
+    """The numbers that an advance is held to, and past which the guard goes back; shares in 0..1.
 
     `lag_limit` and `verified_within` are in seconds: how far behind rows may be, how old their verification.
     Without `contracts` no pact is asked for.
     """
 
     mismatch_limit: float
+    failure_limit: float
     confidence: float
     latency_slack: float
     lag_limit: float
@@ -368,6 +369,7 @@ def _capability(name: str, table: Table, homes: Mapping[str, Home], gateway: Gat
         tables=table.words("tables", []),
         gate=Gate(
             mismatch_limit=gate.share("mismatch_limit", 0.001),
+            failure_limit=gate.share("failure_limit", 0.01),
             confidence=gate.share("confidence", 0.95),
             latency_slack=float(gate.get("latency_slack", (int, float), 0.2)),
             lag_limit=float(gate.get("lag_limit", (int, float), 5.0)),

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from strangler.compare.footing import Footing
 from strangler.config import Capability, Config
 from strangler.control.effects import routed
-from strangler.control.gates import GATES, Facts, FollowState, GatewayView, answers, tables
+from strangler.control.gates import GATES, Facts, FollowState, GatewayView, Health, answers, tables
 from strangler.control.gates import contracts as contracts_gate
 from strangler.control.phases import Phase
 from strangler.control.store import Standing, Store, Transition, connect
@@ -45,13 +46,15 @@ class Desk:
         """What the gates before this move look at, as it is now; nothing else is asked."""
         gates = GATES.get((standing.phase.name, target.name), ())
         compared = answers in gates
+        health = self.surroundings.health(self.config.homes[capability.home])
         return Facts(
-            health=self.surroundings.health(self.config.homes[capability.home]),
+            health=health,
             gateway=self.gateway(unfinished),
             unfit=self._unfit(capability) if tables in gates else None,
             following=self.following(capability) if compared else None,
             evidence=self.surroundings.evidence(capability, standing.since) if compared else None,
             contracts=self.surroundings.contracts(capability) if contracts_gate in gates else None,
+            footing=self._footing(capability, health) if compared else None,
         )
 
     def gateway(self, unfinished: Transition | None = None) -> GatewayView:
@@ -62,6 +65,11 @@ class Desk:
             begun = self.surroundings.gateway(phases | {unfinished.capability: unfinished.target})
             return begun if begun.agrees else view
         return view
+
+    def _footing(self, capability: Capability, health: Health) -> Footing:
+        owner = self.surroundings.health(self.config.homes[capability.owner])
+        versions = {owner.home: owner.version, health.home: health.version}
+        return Footing(versions, self.surroundings.rules(capability))
 
     def following(self, capability: Capability) -> FollowState | None:
         """How the capability's tables follow now; None where it has none, or nothing can be asked."""

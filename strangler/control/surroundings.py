@@ -6,15 +6,19 @@ Each part is imported when it is asked, so that `strangler history` needs no gat
 from __future__ import annotations
 
 import datetime
+import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from strangler.config import Capability, Config, Home
 from strangler.control.gates import ContractState, Evidence, FollowState, GatewayView, Health
 from strangler.control.phases import Phase
 from strangler.run.system import System
+
+if TYPE_CHECKING:
+    from strangler.compare.evidence import Watched
 
 READY = "/health/ready"
 PATIENCE = 2.0  # seconds that a home has to answer
@@ -65,7 +69,15 @@ class Surroundings(Protocol):
         ...
 
     def evidence(self, capability: Capability, since: datetime.datetime | None) -> Evidence:
-        """What the comparison has seen since then."""
+        """What the comparator has seen since then, or since what that rests on changed."""
+        ...
+
+    def rules(self, capability: Capability) -> Mapping[str, str]:
+        """A fingerprint of each rule that a verdict hangs on, as strangler.toml declares it now."""
+        ...
+
+    def watched(self, capability: Capability, since: datetime.datetime) -> Watched:
+        """The same evidence, as far as the guard looks at it."""
         ...
 
     def contracts(self, capability: Capability) -> ContractState | None:
@@ -87,10 +99,11 @@ class Actual:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(url + READY, timeout=PATIENCE) as answer:
-                return Health(home.name, answer.status == 200, f"{READY} answers {answer.status}")
+                detail = f"{READY} answers {answer.status}"
+                return Health(home.name, answer.status == 200, detail, _version(answer.read()))
         except urllib.error.HTTPError as answer:
             with answer:
-                return Health(home.name, False, f"{READY} answers {answer.code}")
+                return Health(home.name, False, f"{READY} answers {answer.code}", _version(answer.read()))
         except OSError as error:
             reason = getattr(error, "reason", error)
             return Health(
@@ -142,9 +155,19 @@ class Actual:
         return follow_state(*self._sides(capability), capability.name, capability.tables)
 
     def evidence(self, capability: Capability, since: datetime.datetime | None) -> Evidence:
-        from strangler.compare.evidence import evidence
+        from strangler.compare.evidence import counting
 
-        return evidence(self._system, capability.name, since=since)
+        return counting(self._system, capability.name, begun=since)
+
+    def rules(self, capability: Capability) -> Mapping[str, str]:
+        from strangler.compare.footing import rules
+
+        return rules(self._config, capability, datetime.date.today())
+
+    def watched(self, capability: Capability, since: datetime.datetime) -> Watched:
+        from strangler.compare.evidence import watched
+
+        return watched(self._system, capability.name, begun=since)
 
     def contracts(self, capability: Capability) -> ContractState | None:
         from strangler.contracts.running import verdict_on
@@ -155,3 +178,12 @@ class Actual:
         from strangler.movement.sides import sides
 
         return sides(self._config, capability, self._system)
+
+
+def _version(body: bytes) -> str:
+    """The version that a home tells with its health, or "" where it tells none."""
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return ""
+    return str(told.get("version", "")) if isinstance(told, dict) else ""

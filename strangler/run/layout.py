@@ -1,4 +1,4 @@
-"""What runs on one machine: strangler.toml's processes, and the gateway and the comparator around them."""
+"""What runs on one machine: strangler.toml's processes, and around them the gateway, comparator and guard."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from strangler.run.system import System
 from strangler.telemetry import tracing
 
 RABBITMQ = ("amqp", "amqps", "pyamqp")  # no other broker of Celery's keeps events
-POSTGRES, GATEWAY, COMPARATOR, TELEMETRY = "postgres", "gateway", "comparator", "telemetry"
+POSTGRES, GATEWAY, COMPARATOR, GUARD = "postgres", "gateway", "comparator", "guard"
+TELEMETRY = "telemetry"
 
 BuiltIns = Callable[[Config, System], list[Program]]
 
@@ -108,7 +109,7 @@ def declared(config: Config, system: System, chosen: Ports) -> list[Program]:
 
 
 def built_ins(config: Config, system: System) -> list[Program]:
-    """The gateway, behind every home, and the comparator behind the gateway."""
+    """The gateway, behind every home; behind the gateway the comparator, and the guard that looks at it."""
     gateway = import_module("strangler.envoy.gateway")
     homes = frozenset(home.process for home in config.homes.values() if home.process)
     environment = placeholders.own_environment({}, placeholders.values(config, system))
@@ -129,6 +130,13 @@ def built_ins(config: Config, system: System) -> list[Program]:
         Program(
             name=COMPARATOR,
             command=(sys.executable, "-m", "strangler.compare.live"),
+            environment=environment,
+            directory=system.root,
+            needs=frozenset({GATEWAY}),
+        ),
+        Program(
+            name=GUARD,
+            command=(sys.executable, "-m", "strangler.control.guard"),
             environment=environment,
             directory=system.root,
             needs=frozenset({GATEWAY}),

@@ -11,6 +11,8 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from strangler.config import FILE_NAME as DECLARED
+
 STATE_DIRECTORY = ".strangler"
 FILE_NAME = "system.json"
 ELSEWHERE = 0  # the supervisor of a system that somebody else runs (`strangler attach`)
@@ -59,6 +61,12 @@ class System:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(asdict(self), file, indent=2)
         draft.replace(target)
+
+
+def stamps(root: Path) -> list[int]:
+    """Other ones once a system starts anew under `root`, or strangler.toml is edited."""
+    paths = (root / STATE_DIRECTORY / FILE_NAME, root / DECLARED)
+    return [path.stat().st_mtime_ns if path.exists() else 0 for path in paths]
 
 
 def load(root: Path) -> System | None:

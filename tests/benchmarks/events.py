@@ -16,7 +16,7 @@ import psycopg
 from kombu import Connection
 
 from strangler.errors import StranglerError
-from tests.benchmarks import peers
+from tests.benchmarks.peers.outboxes import outboxes
 from tests.benchmarks.table import Row, interleaved
 from tests.strangler.events.conftest import NAMESPACE, QUEUES, TABLES, Shop, a_shop
 from tests.strangler.events.rabbit import NoRabbit, a_node
@@ -96,13 +96,13 @@ def _measured(url: str, amqp: str, stomp: int) -> list[Row]:
 def _peers(urls: list[str], amqp: str, stomp: int) -> dict[str, tuple[dict[str, float], str]]:
     """Each peer's figures, or the reason that it has none."""
     found: dict[str, tuple[dict[str, float], str]] = {}
-    with peers.installed() as there:
-        for name, url in zip(("django-outbox-pattern", "jaiminho"), urls, strict=True):
-            trial = name.removeprefix("django-").replace("-", "_")
-            try:
-                found[name] = there.trial(trial, url, amqp, stomp, PEER_EVENTS, PEER_LATENCIES), ""
-            except OSError as reason:
-                found[name] = {}, str(reason)
+    there = outboxes()
+    for name, url in zip(("django-outbox-pattern", "jaiminho"), urls, strict=True):
+        trial = name.removeprefix("django-").replace("-", "_")
+        try:
+            found[name] = there.trial(trial, url, amqp, stomp, PEER_EVENTS, PEER_LATENCIES), ""
+        except OSError as reason:
+            found[name] = {}, str(reason)
     return found
 
 

@@ -22,7 +22,7 @@ def answer(
 ) -> tuple[int, list[str], dict]:
     path = target.partition("?")[0]
     asked[path] += 1
-    told = {"home": name, "method": method, "target": target, "headers": headers}
+    told = {"home": name, "version": "1a", "method": method, "target": target, "headers": headers}
     if path == "/_asked":
         return 200, [], dict(asked)
     if name != "monolith" and (status := dict(headers).get("x-status")):
