@@ -28,7 +28,7 @@ class Built:
 
 
 def read(repository: Repository, commit: str = "HEAD") -> tuple[Record, Chain]:
-    """The steps as a commit records them, and the trees that follow from its own. Findings are in the chain."""
+    """The steps as a commit records them, and the trees that follow from its own, with their findings."""
     tree = repository.tree(commit)
     record = records.read(tree, lambda entry: repository.blob(entry.blob).decode())
     last = {path: entry for path, entry in tree.items() if not records.left_out(path)}

@@ -1,4 +1,4 @@
-"""Whether each step's tree is what it says: migrations that only get added, commands that pass, red before green.
+"""Whether each step's tree is what it says: migrations only added, commands that pass, red before green.
 
 The trees are checked out one by one in worktrees that are gone afterwards.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from strangler.steps.git import Repository
 from strangler.steps.record import Check, Record, Verify
 from strangler.steps.tree import Chain, Tree, matching, under
 
+PREFIX = "strangler-step-"
 MIGRATIONS = "**/migrations/*.py"
 PATIENCE = 1800.0  # seconds for one command
 LINES = 15  # of what a failed command said
@@ -58,6 +60,8 @@ def check(
     tell: Callable[[Outcome], None],
 ) -> list[Outcome]:
     """Check the chosen steps, telling each outcome as it comes; with `run` their own commands too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # by way of every `finally`
+    forget_killed(repository)
     outcomes: list[Outcome] = []
     for index, step in enumerate(record.steps):
         if step.name not in chosen:
@@ -88,10 +92,19 @@ def _of_step(
                 yield _timed(name, title, partial(_must_be_red, verify, tree))
 
 
+def forget_killed(repository: Repository) -> None:
+    """Remove the worktrees of checks that were killed, and so couldn't do it themselves."""
+    for line in repository.run("worktree", "list", "--porcelain").splitlines():
+        found = re.fullmatch(rf"worktree (.+/{PREFIX}(\d+)-[^/]+)/tree", line)
+        if found and not Path(f"/proc/{found[2]}").exists():
+            repository.run("worktree", "remove", "--force", "--force", f"{found[1]}/tree")
+            Path(found[1]).rmdir()
+
+
 @contextmanager
 def checked_out(repository: Repository, commit: str) -> Iterator[Path]:
     """A commit's files in a directory of their own."""
-    with tempfile.TemporaryDirectory(prefix="strangler-step-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as scratch:
         tree = Path(scratch) / "tree"
         repository.run("worktree", "add", "--quiet", "--detach", str(tree), commit)
         try:

@@ -114,9 +114,9 @@ def build_steps(repository: Repository, tags: bool, only_check: bool, force: boo
 def check_steps(repository: Repository, numbers: tuple[str, ...], run: bool, in_json: bool) -> None:
     """Check every step's tree, or those of the steps NN, in worktrees that are gone afterwards.
 
-    Always: the way back is whole, nobody has edited before/, migrations only get added, and the quick commands
-    of docs/steps/steps.toml pass. With --run also the commands of each step.toml, what they must show, and that
-    each marked red_before fails by an assertion on the step before.
+    Always: the way back is whole, nobody has edited before/, migrations only get added, and the quick
+    commands of docs/steps/steps.toml pass. With --run also the commands of each step.toml, what they must
+    show, and that each marked red_before fails by an assertion on the step before.
     """
     refuse_unclean(repository)
     record, chain = sound(repository)

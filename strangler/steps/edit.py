@@ -29,8 +29,8 @@ US = {"GIT_COMMITTER_NAME": NAME, "GIT_COMMITTER_EMAIL": MAIL}
 class Edit:
     """An edit under way: the step, main's commit that it began from, and the chain's commits by step.
 
-    `main` is the working tree that `save` writes to. `tip` is the author's last commit, once the later steps are
-    being rebased onto it; `left` the one that a rebase onto a newer main began with.
+    `main` is the working tree that `save` writes to. `tip` is the author's last commit, once the later steps
+    are being rebased onto it; `left` the one that a rebase onto a newer main began with.
     """
 
     step: str
@@ -154,8 +154,8 @@ def save(repository: Repository) -> Written:
     before = names[: names.index(edit.step)][-1:]
     if before and not _is_ancestor(repository, edit.chain[before[0]], top):
         raise EditRefused(
-            f"The branch doesn't hold {before[0]} as it was, and an edit of {edit.step} changes no step before it. "
-            f"Edit the earliest one that changes. Your commits stay in {edit.worktree}."
+            f"The branch doesn't hold {before[0]} as it was, and an edit of {edit.step} changes no step "
+            f"before it. Edit the earliest one that changes. Your commits stay in {edit.worktree}."
         )
     if not edit.tip and names[-1] != edit.step:
         edit = replace(edit, tip=top)
@@ -180,14 +180,14 @@ def _under_way(repository: Repository) -> Edit:
         raise EditRefused("No step is being edited; `strangler steps edit NN` begins. Nothing was changed.")
     if not Path(edit.worktree).is_dir():
         raise EditRefused(
-            f"{edit.worktree} is gone; what was committed there is still on the branch {BRANCH}. Take it elsewhere "
-            "if you need it: `strangler steps edit --abort` clears the rest."
+            f"{edit.worktree} is gone; what was committed there is still on the branch {BRANCH}. Take it "
+            "elsewhere if you need it: `strangler steps edit --abort` clears the rest."
         )
     return edit
 
 
 def at_rest(repository: Repository, worktree: Path) -> str:
-    """The commit that the worktree stands at; refused in the middle of a rebase, or with anything uncommitted."""
+    """The commit that the worktree stands at; refused in a rebase, or with anything uncommitted."""
     git_directory = Path(repository.run("rev-parse", "--absolute-git-dir", at=worktree))
     if (git_directory / "rebase-merge").exists():
         raise EditRefused(_stopped(repository, worktree, "is under way"))
@@ -212,8 +212,8 @@ def _stopped(repository: Repository, worktree: Path, what: str, said: str = "") 
     where = f" at “{at.stdout.decode().strip()}”" if at.returncode == 0 else ""
     why = f", where {', '.join(files)} changed in both" if files else f": {said.strip()}" if said else ""
     return (
-        f"The rebase {what} stopped{where}{why}. Nothing was written to main. In {worktree} make each file what it "
-        "should be in that step, `git add` it, `git rebase --continue`, then `strangler steps save`. "
+        f"The rebase {what} stopped{where}{why}. Nothing was written to main. In {worktree} make each file "
+        "what it should be in that step, `git add` it, `git rebase --continue`, then `strangler steps save`. "
         "`strangler steps edit --abort` gives the whole edit up."
     )
 
@@ -237,8 +237,8 @@ def _trees(repository: Repository, edit: Edit, top: str) -> list[Tree]:
         last_of[step] = commit
     if ahead:
         raise EditRefused(
-            f"The branch holds no commit that ends with the line “{TRAILER}{ahead[0]}”. Nothing was written to "
-            f"main, and your commits stay in {edit.worktree}."
+            f"The branch holds no commit that ends with the line “{TRAILER}{ahead[0]}”. Nothing was written "
+            f"to main, and your commits stay in {edit.worktree}."
         )
     return [repository.tree({**edit.chain, **last_of}[name]) for name in names]
 
@@ -250,8 +250,8 @@ def _onto_head(main: Repository, edit: Edit, trees: list[Tree]) -> tuple[Record,
     for name, paths in zip(edit.chain, edited, strict=True):
         if outside := sorted(path for path in paths if not under(record.roots, path)):
             raise EditRefused(
-                f"{name} changes {', '.join(outside[:3])}, which is the same in every tree: change it on main "
-                f"instead. Overlays cover {', '.join(record.roots)}. Your commits stay in {edit.worktree}."
+                f"{name} changes {', '.join(outside[:3])}, which is the same in every tree: change it "
+                f"on main instead. Overlays cover {', '.join(record.roots)}. Your commits stay in {edit.worktree}."
             )
     refuse_unclean(main)
     if main.head() == edit.base:
@@ -261,7 +261,7 @@ def _onto_head(main: Repository, edit: Edit, trees: list[Tree]) -> tuple[Record,
     both = sorted(moved & set().union(*edited)) + sorted(path for path in moved if records.left_out(path))
     if both:
         raise EditRefused(
-            f"Main has moved since this edit began, and {', '.join(both[:3])} changed there too. Nothing was written. "
-            "`strangler steps edit --onto-main` takes your commits to main as it is now; then save again."
+            f"Main has moved since this edit began, and {', '.join(both[:3])} changed there too. "
+            "Nothing was written. `strangler steps edit --onto-main` takes your commits to main as it is now; then save again."
         )
     return record, [carried(tree, then, there) for tree in trees]

@@ -40,7 +40,7 @@ class BrokenSteps(StepsError):
         if any(finding.main for finding in findings):
             lines += [
                 "",
-                "If this is work on main that belongs to the last step, and the steps before it stay as they were:",
+                "If this is work on main that the last step brings, while the steps before it stay the same:",
                 f"`strangler steps absorb {last}`. What was always there: `strangler steps absorb 00 PATH`.",
             ]
         super().__init__("\n".join(lines))

@@ -1,7 +1,7 @@
 """Git at the edge: its plumbing, by lists of words, with an index of our own and nobody's configuration.
 
-What is written depends on what is given alone: who commits, and when, is fixed, so that the same input gives the
-same object ids on every machine.
+What is written depends on what is given alone: who commits, and when, is fixed, so that the same input gives
+the same object ids on every machine.
 """
 
 from __future__ import annotations

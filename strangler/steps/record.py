@@ -1,4 +1,4 @@
-"""What docs/steps holds for the building: steps.toml, and each step's step.toml and before/. Read from a commit.
+"""What docs/steps holds for the building, read from a commit: steps.toml, each step's step.toml and before/.
 
 Only the part of a step.toml below MARK is ever written by a command.
 """
@@ -23,7 +23,7 @@ RULE = 110  # columns
 
 @dataclass(frozen=True)
 class Check:
-    """A command that must end with 0 in a step's tree; `where` is a glob that the tree must match, if given."""
+    """A command that must end with 0 in a step's tree, or in those that hold a path like `where`."""
 
     title: str
     command: tuple[str, ...]

@@ -40,8 +40,8 @@ class Written:
 
 @dataclass(frozen=True)
 class Absorbed:
-    """`kept` changed on main and reaches no step before the absorbing one; `follow` reaches every step that has
-    no overlay for it. `since` is the commit that both are reckoned from."""
+    """`kept` changed on main and reaches no step before the absorbing one; `follow` reaches every step that
+    has no overlay for it. `since` is the commit that both are reckoned from."""
 
     since: str
     kept: tuple[str, ...]
@@ -119,9 +119,9 @@ def _put(repository: Repository, path: str, entry: Entry | None) -> None:
 
 
 def absorb(repository: Repository, step: str, paths: Sequence[str], since: str | None) -> Absorbed:
-    """Let a step bring what changed on main since the steps were last written: steps before it stay as they were.
+    """Let a step bring what changed on main since the steps were last written: those before it stay the same.
 
-    With `paths` (globs) only what they match; all else that changed reaches every step that has no overlay for it.
+    With `paths` (globs) only what they match; all else reaches every step that has no overlay for it.
     """
     refuse_unclean(repository)
     record, now = read(repository)

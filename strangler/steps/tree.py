@@ -26,9 +26,9 @@ Tree = Mapping[str, Entry]
 class Overlay:
     """What lies between the tree before a step and the tree after it, under the overlaid roots.
 
-    `adds` are paths or globs that the step brings, `deletes` paths that it takes away. `before` holds the files
-    that it changes or deletes as they stood before it. `stood` says what the last `steps save` wrote: for each
-    of those files the blob before the step, and the one after it ("" for a deleted one).
+    `adds` are paths or globs that the step brings, `deletes` paths that it takes away. `before` holds the
+    files that it changes or deletes as they stood before it. `stood` says what the last `steps save` wrote:
+    for each of those files the blob before the step, and the one after it ("" for a deleted one).
     """
 
     adds: tuple[str, ...] = ()
@@ -99,8 +99,8 @@ def only(roots: Collection[str], tree: Tree) -> dict[str, Entry]:
 def backwards(roots: Collection[str], steps: tuple[Step, ...], last: Tree) -> Chain:
     """All trees of the steps, found by going backwards from the tree after the last of them.
 
-    The first step has no tree before it: what it `adds` is the inventory of everything it starts with, so that
-    a file which no step lists is noticed instead of appearing in every tree.
+    The first step has no tree before it: what it `adds` is the inventory of everything it starts with, so
+    that a file which no step lists is noticed instead of appearing in every tree.
     """
     trees: list[Tree] = [last]
     findings: list[Finding] = []
@@ -167,7 +167,7 @@ def _wrong_with_the_first(roots: Collection[str], first: Step, tree: Tree) -> It
 def _outdated(step: Step, after: Tree) -> Iterator[str]:
     for path, (_, made_from) in sorted(step.overlay.stood.items()):
         if path in after and after[path].blob != made_from:
-            yield f"{path} has changed since {step.name}/before/ was made from it; the steps before don't follow."
+            yield f"{path} has changed since {step.name}/before/ was made from it; earlier steps keep theirs."
 
 
 def carried(earlier: Tree, then: Tree, now: Tree, kept: Collection[str] = ()) -> dict[str, Entry]:
@@ -190,7 +190,7 @@ def changed(one: Tree, other: Tree) -> set[str]:
 
 
 def overlay_between(roots: Collection[str], before: Tree, after: Tree, globs: Iterable[str] = ()) -> Overlay:
-    """The overlay that leads from `after` back to `before`, written with the globs that still say just that."""
+    """The overlay that leads from `after` back to `before`, with those of the globs that still say so."""
     earlier, later = only(roots, before), only(roots, after)
     added = later.keys() - earlier.keys()
     differing = {path: entry for path, entry in earlier.items() if later.get(path) != entry}

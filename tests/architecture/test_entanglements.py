@@ -1,4 +1,4 @@
-"""The table of knots in docs/steps/00-monolith says where each one stands in that step; here it is held to that.
+"""The table of knots in docs/steps/00-monolith says where each one stands in that step, and is held to it.
 
 A file that some step has changed since is read as it stood before the first of those steps.
 """

@@ -16,6 +16,6 @@ def test_every_address_of_the_catalog_is_asked_by_a_test() -> None:
         text = re.sub(r"\{[^}]+\}|4711|brakes|hats", "*", file.read_text())
         base = re.search(r'^URL = "([^"]+)"', text, re.MULTILINE)
         text = text.replace("{URL}", base[1] if base else "")
-        asked |= {one for one in re.findall(r"/api/catalog/[\w/*-]*", text)}
+        asked |= set(re.findall(r"/api/catalog/[\w/*-]*", text))
     assert len(wanted) > 5
     assert wanted - asked == set()

@@ -1,4 +1,4 @@
-"""`strangler steps absorb`: ordinary work on main belongs to one step, and the steps before it stay as they were."""
+"""`strangler steps absorb`: work on main belongs to one step, and the steps before it stay as they were."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .conftest import Shop
 
 @pytest.fixture
 def merged(shop: Shop) -> Shop:
-    """Somebody's work was merged: a new file, a changed one with an overlay and one without, a deleted one."""
+    """Somebody's work was merged: a new file, changed ones with and without an overlay, a deleted one."""
     shop.does("build")
     shop.write("shop/events.py", "EVENTS = []\n")
     shop.write("shop/cart.py", "from .events import EVENTS\n")
@@ -102,7 +102,7 @@ def test_a_path_that_has_not_changed_is_refused(merged: Shop) -> None:
 def test_a_change_of_an_overlaid_file_is_noticed_until_somebody_has_looked(shop: Shop) -> None:
     shop.write("shop/price.py", "PRICE = 3\n\n\n\nNAME = 'rug'\n\n\n\nUNIT = 1\n# asks the service, kindly\n")
     shop.commit()
-    notice = "Note: shop/price.py has changed since 02-service/before/ was made from it; the steps before don't follow."
+    notice = "Note: shop/price.py has changed since 02-service/before/ was made from it; earlier steps keep"
     assert notice in shop.does("build").out
     shop.does("absorb", "02")
     shop.commit()

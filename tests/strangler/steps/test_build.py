@@ -1,4 +1,4 @@
-"""`strangler steps build` and `list`: trees found by going backwards, tags that are the same wherever they are made."""
+"""`strangler steps build` and `list`: trees by going backwards, and tags that are the same everywhere."""
 
 from __future__ import annotations
 
@@ -190,7 +190,8 @@ def slow_git(tmp_path: Path) -> Path:
     program = tmp_path / "bin" / "git"
     program.parent.mkdir()
     program.write_text(
-        f'#!/bin/sh\ncase "$*" in *update-ref*) touch {tmp_path}/there; sleep 1;; esac\nexec {shutil.which("git")} "$@"\n'
+        f'#!/bin/sh\ncase "$*" in *update-ref*) touch {tmp_path}/there; sleep 1;; esac\n'
+        f'exec {shutil.which("git")} "$@"\n'
     )
     program.chmod(0o755)
     return tmp_path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,8 @@ VERIFY = """title = "A service"
 
 [[verify]]
 title = "the service knows the price"
-command = ["{python}", "-m", "pytest", "-p", "no:cacheprovider", "--junitxml={report}", "docs/steps/02-service"]
+command = ["{python}", "-m", "pytest", "-p", "no:cacheprovider", "--junitxml={report}",
+           "docs/steps/02-service"]
 shows = ["(?P<passed>[0-9]+) passed"]
 least = { passed = 1 }
 red_before = true
@@ -132,3 +134,13 @@ def test_an_output_that_does_not_show_what_it_must_is_found(shop: Shop) -> None:
 
 def test_a_report_without_a_failed_test_is_no_red() -> None:
     assert "without one failed test" in not_by_assertion("<testsuites><testsuite/></testsuites>")
+
+
+def test_what_a_killed_check_left_is_gone_with_the_next_one(shop: Shop, tmp_path: Path) -> None:
+    before = shop.traces()
+    left = tmp_path / "strangler-step-4194305-x"  # more than any process's number
+    shop.git("worktree", "add", "--quiet", "--detach", str(left / "tree"))
+    assert shop.traces() != before
+    shop.does("check", "00")
+    assert shop.traces() == before
+    assert not left.exists()

@@ -1,4 +1,4 @@
-"""`strangler steps edit` and `save`: what the author commits in one step reaches the later ones, and nothing else."""
+"""`strangler steps edit` and `save`: what is committed in one step reaches the later ones, no others."""
 
 from __future__ import annotations
 
