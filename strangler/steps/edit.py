@@ -251,7 +251,8 @@ def _onto_head(main: Repository, edit: Edit, trees: list[Tree]) -> tuple[Record,
         if outside := sorted(path for path in paths if not under(record.roots, path)):
             raise EditRefused(
                 f"{name} changes {', '.join(outside[:3])}, which is the same in every tree: change it "
-                f"on main instead. Overlays cover {', '.join(record.roots)}. Your commits stay in {edit.worktree}."
+                f"on main instead. Overlays cover {', '.join(record.roots)}. "
+                f"Your commits stay in {edit.worktree}."
             )
     refuse_unclean(main)
     if main.head() == edit.base:
@@ -262,6 +263,7 @@ def _onto_head(main: Repository, edit: Edit, trees: list[Tree]) -> tuple[Record,
     if both:
         raise EditRefused(
             f"Main has moved since this edit began, and {', '.join(both[:3])} changed there too. "
-            "Nothing was written. `strangler steps edit --onto-main` takes your commits to main as it is now; then save again."
+            "Nothing was written. `strangler steps edit --onto-main` takes your commits to main as it is "
+            "now; then save again."
         )
     return record, [carried(tree, then, there) for tree in trees]
