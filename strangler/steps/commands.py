@@ -187,7 +187,7 @@ def absorb_into(
     absorbed = rewrite.absorb(repository, step.name, paths, since)
     if in_json:
         return _print_json(asdict(absorbed))
-    click.echo(f"Since {absorbed.since[:12]}:")
+    click.echo(f"Since {absorbed.since[:12]}:" if absorbed.since else "From the beginning:")
     for path in absorbed.kept:
         click.echo(f"  {step.name} brings  {path}")
     for path in absorbed.follow:

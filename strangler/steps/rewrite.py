@@ -127,7 +127,13 @@ def absorb(repository: Repository, step: str, paths: Sequence[str], since: str |
     record, now = read(repository)
     if by_hand := [finding for finding in now.findings if not finding.main]:
         raise BrokenSteps(by_hand, step[:2])
-    since, was = _last_sound(repository, since)
+    at = next(index for index, one in enumerate(record.steps) if one.name == step)
+    since, was = _last_sound(repository, since) or ("", now)
+    if not since and at:
+        raise EditRefused(
+            "No commit of this history has steps that lead back. `strangler steps absorb 00` begins. "
+            "Nothing was changed."
+        )
     then, there = was.trees[-1], now.trees[-1]
     moved = {path for path in changed(then, there) if under(record.roots, path)}
     kept = matching(paths, moved) if paths else moved
@@ -135,7 +141,6 @@ def absorb(repository: Repository, step: str, paths: Sequence[str], since: str |
         raise EditRefused(
             f"Nothing that {', '.join(lost)} names has changed since {since[:12]}. Nothing was changed."
         )
-    at = next(index for index, one in enumerate(record.steps) if one.name == step)
     earlier = {one.name: tree for one, tree in zip(was.steps, was.trees, strict=True)}
     trees = list(now.trees)
     for index, one in enumerate(record.steps[:at]):
@@ -145,7 +150,7 @@ def absorb(repository: Repository, step: str, paths: Sequence[str], since: str |
     return Absorbed(since, tuple(sorted(kept)), tuple(sorted(moved - kept)), written)
 
 
-def _last_sound(repository: Repository, since: str | None) -> tuple[str, Chain]:
+def _last_sound(repository: Repository, since: str | None) -> tuple[str, Chain] | None:
     """The newest commit that wrote a step and whose steps lead back, or the one that is named."""
     if since:
         since = repository.run("rev-parse", "--verify", f"{since}^{{commit}}")
@@ -158,4 +163,4 @@ def _last_sound(repository: Repository, since: str | None) -> tuple[str, Chain]:
         chain = read(repository, commit)[1]
         if not chain.findings:
             return commit, chain
-    raise EditRefused("No commit of this history has steps that lead back. Nothing was changed.")
+    return None

@@ -107,3 +107,33 @@ def test_a_change_of_an_overlaid_file_is_noticed_until_somebody_has_looked(shop:
     shop.does("absorb", "02")
     shop.commit()
     assert "Note:" not in shop.does("build").out
+
+
+def test_a_new_step_on_top_brings_the_work_that_follows_its_folder(shop: Shop) -> None:
+    shop.write("docs/steps/03-events/README.md", "Events.\n")
+    shop.write("docs/steps/03-events/step.toml", 'title = "Events"\n')
+    shop.commit()
+    shop.does("build")
+    before = shop.git("rev-parse", "step-02-service^{tree}")
+    shop.write("shop/events.py", "EVENTS = []\n")
+    shop.write("shop/price.py", "PRICE = 4\n")
+    shop.commit()
+    shop.does("absorb", "03")
+    shop.commit()
+    shop.does("build")
+    assert shop.names("step-03-events") - shop.names("step-02-service") == {"shop/events.py"}
+    assert shop.file("step-03-events", "shop/price.py") == "PRICE = 4\n"
+    assert shop.git("rev-parse", "step-02-service^{tree}") == before
+
+
+def test_the_first_inventory_is_written_by_absorbing_into_the_first_step(shop: Shop) -> None:
+    for path in ("01-column", "02-service"):
+        shop.git("rm", "-rq", f"docs/steps/{path}")
+    shop.write("docs/steps/00-shop/step.toml", 'title = "The shop"\n')
+    shop.git("add", "--all")
+    shop.git("checkout", "--quiet", "--orphan", "begun")
+    shop.commit("Begin")
+    shop.does("absorb", "00")
+    shop.commit()
+    shop.does("build")
+    assert shop.tags().keys() == {"step-00-shop"}
