@@ -131,7 +131,8 @@ def absorb(repository: Repository, step: str, paths: Sequence[str], since: str |
     since, was = _last_sound(repository, since) or ("", now)
     if not since and at:
         raise EditRefused(
-            "No commit of this history has steps that lead back. `strangler steps absorb 00` begins. "
+            "No commit of this history has steps that lead back. After a rebase name the one before it, with "
+            "--since (`git reflog` has it); where there were never any, `strangler steps absorb 00` begins. "
             "Nothing was changed."
         )
     then, there = was.trees[-1], now.trees[-1]
