@@ -14,7 +14,7 @@ import pytest
 
 from tests.tree import ROOT, skip_without
 
-skip_without("catalog")
+skip_without("extracted/catalog")
 LEAST = 60  # tests that must have run; an empty run proves nothing
 
 PYTEST_INI = """

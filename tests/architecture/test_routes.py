@@ -13,7 +13,7 @@ import pytest
 from strangler.config import load
 from tests.tree import ROOT, SETTINGS, skip_without
 
-skip_without("catalog")
+skip_without("extracted/catalog")
 CONFIG = load(ROOT)
 EXAMPLES = {"int": "7", "slug": "brakes", "str": "x", "path": "x/y", "uuid": "0" * 8}
 ROUTES = [
