@@ -41,8 +41,9 @@ suites:
 	@failed=; \
 	suite() { echo; echo "== pytest $$*"; $(BIN)/pytest "$$@" || failed="$$failed [$$*]"; }; \
 	suite tests/contexts tests/architecture --home monolith -n 2; \
-	suite tests/contexts/catalog --home catalog; \
-	suite tests/contracts; \
+	for home in $$(ls -d extracted/*/service 2>/dev/null | cut -d/ -f2); do \
+		suite "tests/contexts/$$home" --home "$$home"; done; \
+	if [ -d tests/contracts ]; then suite tests/contracts; fi; \
 	suite tests/strangler; \
 	if [ -d tests/journeys ]; then suite tests/journeys; fi; \
 	echo; \

@@ -64,6 +64,9 @@ VERBS: dict[str, tuple[Verb, ...]] = {
         Verb("compare", "strangler.compare.commands:compare", "Replay recorded traffic against both homes."),
         Verb("verify", "strangler.movement.verify_command:command", "Compare every row of both homes."),
     ),
+    "Learn and teach": (
+        Verb("steps", "strangler.steps.commands:steps", "Build the migration's steps as tags; edit them."),
+    ),
 }
 
 

@@ -91,7 +91,10 @@ class Process:
 
 @dataclass(frozen=True)
 class Gateway:
-    """Where clients come in, and who answers what no capability claims; `closed` paths nobody does."""
+    """Where clients come in, and who answers what no capability claims; `closed` paths nobody does.
+
+    Where the file declares none, clients come in at the default home itself, on the same port.
+    """
 
     port: int
     default: str
@@ -99,6 +102,7 @@ class Gateway:
     session_cookie: str
     tester_header: str
     closed: tuple[str, ...]
+    declared: bool = True
 
 
 @dataclass(frozen=True)
@@ -263,7 +267,7 @@ def parse(text: str, root: Path) -> Config:
     for name, table in top.tables("processes"):
         _no_circle(table, "needs", name, lambda one: processes[one].needs)
     homes = {name: _home(name, table, processes, databases) for name, table in top.tables("homes")}
-    gateway = _gateway(top.table("gateway"), homes)
+    gateway = _gateway(top.table("gateway"), homes) if "gateway" in top.values else _no_gateway(top, homes)
     capabilities = {n: _capability(n, t, homes, gateway) for n, t in top.tables("capabilities")}
     project = top.table("project")
     config = Config(
@@ -347,6 +351,12 @@ def _gateway(table: Table, homes: Mapping[str, Home]) -> Gateway:
         table.fail(f"'port' must lie between 0 and 65535, not {gateway.port}.", "port")
     table.done()
     return gateway
+
+
+def _no_gateway(top: Table, homes: Mapping[str, Home]) -> Gateway:
+    if top.values.get("capabilities") or len(homes) != 1:
+        top.fail("[gateway] is missing: without it there is one home, and no capability that could move.")
+    return Gateway(8000, next(iter(homes)), None, "sessionid", "x-strangler-use", (), declared=False)
 
 
 def _capability(name: str, table: Table, homes: Mapping[str, Home], gateway: Gateway) -> Capability:

@@ -96,7 +96,7 @@ def _already_up(config: Config, found: System, console: Console, port: int | Non
     if port and not found.gateway.endswith(f":{port}"):
         raise OtherPort(f"It already runs, at {found.gateway}, and stays there. `strangler stop` first.")
     console.print("It already runs.")
-    if leave:
+    if leave and config.capabilities:
         sys.exit(0 if _tour(config, found, console) else 1)
     _show_up(config, found, console)
 
@@ -123,12 +123,16 @@ def _run_here(config: Config, console: Console, port: int | None, leave: bool, n
         try:
             with _watching(console) as watch:
                 running = stack.enter_context(session.started(config, port=port, watch=watch))
-            if not no_tour:
+            toured = not no_tour and bool(config.capabilities)
+            if toured:
                 passed = _tour(config, running, console)
-                if leave:
-                    return 0 if passed else 1
+            elif not no_tour:
+                passed = True
+                console.print("No capability is declared, so there is nothing to tour.")
+            if leave:
+                return 0 if passed else 1
             is_up = True
-            return _stay(config, running, console, moved=not no_tour)
+            return _stay(config, running, console, moved=toured)
         except KeyboardInterrupt:
             console.print("\nStopping in order…")
             return 0 if is_up else INTERRUPTED

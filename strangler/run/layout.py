@@ -46,7 +46,10 @@ def choose_ports(config: Config, wanted: int | None) -> Ports:
     free = ports.free_ports(len(listening) + 4)
     if not gateway or not ports.is_free(gateway):
         gateway = free[2]
-    return Ports(gateway, free[0], free[1], free[3], dict(zip(listening, free[4:], strict=True)))
+    processes = dict(zip(listening, free[4:], strict=True))
+    if not config.gateway.declared and (door := config.homes[config.gateway.default].process):
+        processes[door] = gateway
+    return Ports(gateway, free[0], free[1], free[3], processes)
 
 
 def names(config: Config, embedded: bool) -> list[str]:
@@ -109,7 +112,9 @@ def declared(config: Config, system: System, chosen: Ports) -> list[Program]:
 
 
 def built_ins(config: Config, system: System) -> list[Program]:
-    """The gateway, behind every home; behind the gateway the comparator, and the guard that looks at it."""
+    """The gateway, behind every home; behind the gateway the comparator, and the guard that looks at it; none without a gateway."""
+    if not config.gateway.declared:
+        return []
     gateway = import_module("strangler.envoy.gateway")
     homes = frozenset(home.process for home in config.homes.values() if home.process)
     environment = placeholders.own_environment({}, placeholders.values(config, system))
