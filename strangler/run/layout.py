@@ -112,7 +112,7 @@ def declared(config: Config, system: System, chosen: Ports) -> list[Program]:
 
 
 def built_ins(config: Config, system: System) -> list[Program]:
-    """The gateway, behind every home; behind the gateway the comparator, and the guard that looks at it; none without a gateway."""
+    """The gateway behind every home, where one is declared; behind it the comparator and the guard."""
     if not config.gateway.declared:
         return []
     gateway = import_module("strangler.envoy.gateway")
