@@ -91,6 +91,6 @@ def pair(databases: Pair) -> Iterator[Pair]:
         "SET client_min_messages = warning",
         "DROP SCHEMA public CASCADE",
         "CREATE SCHEMA public",
-        "DROP SCHEMA IF EXISTS strangler_movement, strangler_capture CASCADE",
+        "DROP SCHEMA IF EXISTS strangler_movement, strangler_capture, strangler_ownership CASCADE",
     )
     databases.on_owner(f"ALTER DATABASE {urlsplit(databases.owner).path[1:]} RESET ALL")
