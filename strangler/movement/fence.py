@@ -102,7 +102,8 @@ def is_up(owner: Connection, tables: Sequence[str]) -> bool | None:
 def holders(owner: Connection, tables: Sequence[str], older_than: float = OLD_SECONDS) -> tuple[Holder, ...]:
     """Transactions that write `tables` and have been open for long, and prepared ones."""
     found = owner.execute(
-        """SELECT format('process %%s (%%s %%s)', a.pid, a.usename, a.application_name), l.relation::regclass::text, extract(epoch FROM clock_timestamp() - a.xact_start)::float8
+        """SELECT format('process %%s (%%s %%s)', a.pid, a.usename, a.application_name),
+                  l.relation::regclass::text, extract(epoch FROM clock_timestamp() - a.xact_start)::float8
            FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
            WHERE l.relation = ANY(%(tables)s::regclass[]) AND l.granted AND a.pid <> pg_backend_pid()
              AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')

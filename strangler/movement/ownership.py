@@ -124,7 +124,9 @@ def stand(connection: Connection, name: str) -> None:
         state = connection.execute(
             "SELECT state FROM strangler_ownership.unit WHERE name = %s FOR SHARE", [name]
         ).fetchone()
-        (fence.disable if state == (State.OWNER,) else fence.enable)(connection, table)
+        wanted = state != (State.OWNER,)
+        if fence.is_up(connection, [table]) is not wanted:  # or there would be a lock to wait for
+            (fence.enable if wanted else fence.disable)(connection, table)
 
     fence.in_turn(connection, _tables(connection, name), act)
 
@@ -267,7 +269,7 @@ def _held(follower: Connection, tables: Sequence[str], lock: str) -> dict[str, i
     for name, state, _ in found:
         if state in (State.OWNER, State.FENCED):
             raise SwitchLost(
-                f"This home owns the rows of {name} now, so nothing is applied to them. They stay as they are."
+                f"This home owns the rows of {name} now, so nothing is applied to them any more."
             )
     return {name: epoch for name, _, epoch in found}
 
@@ -290,10 +292,10 @@ def _move(
 def _insist(connection: Connection, name: str, wanted: set[tuple[State, int]]) -> None:
     found = read(connection, name)
     if found is None or (found.state, found.epoch) not in wanted:
+        others = " or ".join(f"{state} in epoch {epoch}" for state, epoch in sorted(wanted))
         raise SwitchLost(
-            f"{name} is {found or 'unknown'} here, not "
-            f"{' or '.join(f'{state} in epoch {at}' for state, at in sorted(wanted))}: somebody else has decided. "
-            " Nothing was changed; `strangler status` says who owns it."
+            f"{name} is {found or 'unknown'} here, not {others}: somebody else has decided. Nothing was "
+            "changed; `strangler status` says who owns it."
         )
 
 
@@ -350,5 +352,6 @@ def _refuse_taken_schema(connection: Connection) -> None:
     ).fetchone()
     if found and found[0] != MARK:
         raise SwitchRefused(
-            "The database has a schema strangler_ownership that isn't ours. Nothing was changed; rename or drop it."
+            "The database has a schema strangler_ownership that isn't ours. Nothing was changed; rename it, "
+            "or drop it."
         )

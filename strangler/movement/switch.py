@@ -88,7 +88,7 @@ def begin(name: str, tables: Sequence[str], origin: Side, target: Side) -> Switc
     if verdict(here, there) is not Verdict.SETTLED:
         raise SwitchRefused(
             f"{origin.home} and {target.home} don't agree on who owns {name} ({here}; {there}). Nothing was "
-            "changed; one of the databases may have been restored from a backup: compare them before you go on."
+            "changed. Was one of the databases restored from a backup? Compare them before you go on."
         )
     if missing := _not_followed(target, tables):
         raise SwitchRefused(
