@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "drf_standardized_errors",
+    "strangler.chassis.callsites",
     "strangler.chassis.fence",
     "monolith.identity",
     "monolith.catalog",
@@ -112,6 +113,8 @@ LOGIN_URL = "/account/login/"
 LOGIN_REDIRECT_URL = "/shop/"
 LOGOUT_REDIRECT_URL = "/shop/"
 SESSION_COOKIE_SAMESITE = "Lax"
+
+CALLSITES_ROOT = "monolith"
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
