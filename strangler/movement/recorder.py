@@ -58,7 +58,9 @@ def install(owner: Connection, context: str, tables: Sequence[str], applier: str
     with owner.transaction():
         owner.execute("SET LOCAL client_min_messages = warning")
         owner.execute((files("strangler.movement") / "recorder.sql").read_text())
-    known = dict(owner.execute("SELECT table_name, context FROM strangler_recorder.recorded").fetchall())
+    known: dict[str, str] = dict(
+        owner.execute("SELECT table_name, context FROM strangler_recorder.recorded").fetchall()
+    )
     wanted = [table for table in tables if known.get(table) != context]
     fence.in_turn(owner, wanted, lambda table: _record(owner, context, table, applier))
 
