@@ -112,6 +112,55 @@ class StopFollowing:
 
 
 @dataclass(frozen=True)
+class Replicate:
+    """Let both homes know who owns the rows, and keep everybody but the applier off those that follow."""
+
+    capability: str
+    tables: tuple[str, ...]
+    owner: str
+    home: str
+
+    def describe(self) -> str:
+        return (
+            f"write down at both homes that {self.owner} owns the rows of {self.capability}, and put a fence "
+            f"around them: lowered at {self.owner}, raised at {self.home}"
+        )
+
+    def apply(self, context: Context) -> str:
+        return context.surroundings.replicate(context.config.capability(self.capability))
+
+
+STEPS = {
+    "offer": "let {target} know that it may become the owner, in epoch {epoch}",
+    "raise_fence": "raise the fence at {origin}: its writers in flight end, later ones wait at the gateway",
+    "drain": "wait until {target} has applied everything, and {origin}'s events are told",
+    "hand_over": "let {target}'s ids and event numbers go on where {origin}'s are",
+    "prepare_back": "capture at {target}, and note at {origin} from where it will follow",
+    "commit": "make {target} the owner: the commit point, up to here everything is undone if anything fails",
+    "give_away": "have {origin} follow {target}; its fence stays up",
+}
+
+
+@dataclass(frozen=True)
+class SwitchStep:
+    """One step of the protocol by which ownership moves; `step` is its name in strangler.movement.switch."""
+
+    capability: str
+    step: str
+    origin: str
+    target: str
+    epoch: int
+
+    def describe(self) -> str:
+        return STEPS[self.step].format(origin=self.origin, target=self.target, epoch=self.epoch)
+
+    def apply(self, context: Context) -> str:
+        return context.surroundings.switch_step(
+            context.config.capability(self.capability), self.step, self.origin, self.epoch
+        )
+
+
+@dataclass(frozen=True)
 class PublishRoutes:
     """Give the gateway the routes of this phase, with those of every other capability as recorded."""
 
@@ -159,6 +208,8 @@ KINDS: Mapping[str, Callable[..., Effect]] = {
     "follow": Follow,
     "verify_rows": VerifyRows,
     "stop_following": StopFollowing,
+    "replicate": Replicate,
+    "switch_step": SwitchStep,
     "publish_routes": PublishRoutes,
     "record_phase": RecordPhase,
 }

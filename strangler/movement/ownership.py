@@ -44,6 +44,7 @@ class Belief:
     fence: bool | None
     deadline: datetime.datetime | None = None
     late: bool = False
+    tables: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         up = {True: "up", False: "down", None: "broken"}[self.fence]
@@ -150,7 +151,7 @@ def read(connection: Connection, name: str) -> Belief | None:
     if not found:
         return None
     state, epoch, deadline, late, tables = found
-    return Belief(State(state), epoch, fence.is_up(connection, tables), deadline, late)
+    return Belief(State(state), epoch, fence.is_up(connection, tables), deadline, late, tuple(tables))
 
 
 # ── The moves: each once, by compare-and-set; done again it changes nothing ──────────────────────
@@ -193,6 +194,17 @@ def commit(target: Connection, name: str, epoch: int) -> None:
             _insist_on_capture(target, table)
 
     fence.at_once(target, tables, act)
+
+
+def may_commit(target: Connection, name: str, epoch: int) -> bool:
+    """Hold the commit back until this transaction ends; False where it has been, SwitchLost if burnt."""
+    found = target.execute(
+        "SELECT state, epoch FROM strangler_ownership.unit WHERE name = %s FOR SHARE", [name]
+    ).fetchone()
+    if found == (State.OFFERED, epoch):
+        return True
+    _insist(target, name, {(State.OWNER, epoch)})
+    return False
 
 
 def burn(target: Connection, name: str, epoch: int) -> bool:

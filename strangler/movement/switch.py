@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 import psycopg
 
-from strangler.movement import capture, handover, ownership
+from strangler.movement import capture, handover, orders, ownership
 from strangler.movement.backfill import lay_schema
 from strangler.movement.errors import FollowFailed, SwitchHeld, SwitchLost, SwitchRefused
 from strangler.movement.ownership import Belief, State, Verdict, verdict
@@ -125,6 +125,8 @@ def drain(switch: Switch, *, outbox: Callable[[], int] | None = None) -> None:
     Raises SwitchHeld at the deadline, with how far it came.
     """
     with _both(switch.origin, switch.target) as (origin, target):
+        if not ownership.may_commit(target, switch.name, switch.epoch):
+            return
         found = origin.execute(
             "INSERT INTO strangler_capture.change (table_name, operation) VALUES ('', 'M') RETURNING tx::text"
         ).fetchone()
@@ -157,15 +159,17 @@ def prepare_back(switch: Switch) -> None:
         captures = dict(
             target.execute("SELECT table_name, capture FROM strangler_capture.captured").fetchall()
         )
-        (snapshot,) = target.execute("SELECT pg_current_snapshot()::text").fetchone() or ("",)
         lay_schema(origin)
-        with origin.transaction():
-            found = origin.execute(
+        with target.transaction(), origin.transaction():
+            if not ownership.may_commit(target, switch.name, switch.epoch):
+                return  # a position taken now would pass over what the new owner has written since
+            (snapshot,) = target.execute("SELECT pg_current_snapshot()::text").fetchone() or ("",)
+            follower, windows = origin.execute(
                 """INSERT INTO strangler_movement.watermark (snapshot) VALUES (%s)
                    ON CONFLICT (one) DO UPDATE SET snapshot = excluded.snapshot, moved_at = now()
                    RETURNING follower::text, windows""",
                 [snapshot],
-            ).fetchone()
+            ).fetchone() or ("", 0)
             for name in switch.tables:
                 origin.execute(
                     """INSERT INTO strangler_movement.followed (table_name, capture, shape, state)
@@ -173,12 +177,17 @@ def prepare_back(switch: Switch) -> None:
                        SET capture = excluded.capture, shape = excluded.shape, state = excluded.state""",
                     [name, captures[name], shapes[name]],
                 )
-        follower, windows = found or ("", 0)
-        target.execute(
-            """INSERT INTO strangler_capture.follower (name, applied, windows) VALUES (%s, %s, %s)
-               ON CONFLICT (name) DO UPDATE SET applied = excluded.applied, windows = excluded.windows""",
-            [follower, snapshot, windows],
-        )
+                origin.execute(
+                    """INSERT INTO strangler_movement.backfill_progress (table_name, shape, finished_at)
+                       VALUES (%s, %s, now()) ON CONFLICT (table_name)
+                       DO UPDATE SET shape = excluded.shape, finished_at = now()""",
+                    [name, shapes[name]],
+                )
+            target.execute(
+                """INSERT INTO strangler_capture.follower (name, applied, windows) VALUES (%s, %s, %s)
+                   ON CONFLICT (name) DO UPDATE SET applied = excluded.applied, windows = excluded.windows""",
+                [follower, snapshot, windows],
+            )
 
 
 def commit(switch: Switch) -> None:
@@ -188,8 +197,9 @@ def commit(switch: Switch) -> None:
 
 
 def give_away(switch: Switch) -> None:
-    """The old owner follows from here on."""
-    with _at(switch.origin) as origin:
+    """The old owner follows from here on: what was ordered of the new one is ordered of it."""
+    with _both(switch.origin, switch.target) as (origin, target):
+        orders.turn_round(target, origin, switch.tables, switch.target.home)
         ownership.give_away(origin, switch.name, switch.epoch)
 
 
@@ -258,7 +268,7 @@ def _of(name: str, one: tuple[Side, Belief], other: tuple[Side, Belief]) -> Swit
     """The switch that two beliefs tell of: its origin owns or is fenced, its target follows or is offered."""
     for (origin, here), (target, there) in ((one, other), (other, one)):
         if here.state is State.FENCED or (here.state is State.OWNER and there.state is State.OFFERED):
-            return Switch(name, (), origin, target, max(here.epoch, there.epoch))
+            return Switch(name, here.tables, origin, target, max(here.epoch, there.epoch))
     return None
 
 
