@@ -130,6 +130,56 @@ class Replicate:
         return context.surroundings.replicate(context.config.capability(self.capability))
 
 
+@dataclass(frozen=True)
+class ForgetOwner:
+    """Take the fences off, and forget at both homes who owns the rows: the first owner does, as ever."""
+
+    capability: str
+    tables: tuple[str, ...]
+    owner: str
+    home: str
+
+    def describe(self) -> str:
+        return f"take the fences off at {self.owner} and {self.home}, and forget the epoch"
+
+    def apply(self, context: Context) -> str:
+        return context.surroundings.forget_owner(context.config.capability(self.capability))
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Dump what the first owner has of the tables, and try the restore."""
+
+    capability: str
+    tables: tuple[str, ...]
+    owner: str
+
+    def describe(self) -> str:
+        return f"dump {', '.join(self.tables)} of {self.owner} with checksums, and try to restore them"
+
+    def apply(self, context: Context) -> str:
+        return context.surroundings.archive(context.config.capability(self.capability))
+
+
+@dataclass(frozen=True)
+class DropTables:
+    """Follow no more at the first owner, and drop its tables: from here on no way leads back."""
+
+    capability: str
+    tables: tuple[str, ...]
+    owner: str
+
+    def describe(self) -> str:
+        return (
+            f"drop {', '.join(self.tables)} at {self.owner}, refused if anything needs them, and write the "
+            "Django migration that says so: NO WAY LEADS BACK FROM HERE"
+        )
+
+    def apply(self, context: Context) -> str:
+        return context.surroundings.drop(context.config.capability(self.capability))
+
+
+# In their order; they are the functions of strangler.movement.switch.
 STEPS = {
     "offer": "let {target} know that it may become the owner, in epoch {epoch}",
     "raise_fence": "raise the fence at {origin}: its writers in flight end, later ones wait at the gateway",
@@ -208,6 +258,9 @@ KINDS: Mapping[str, Callable[..., Effect]] = {
     "follow": Follow,
     "verify_rows": VerifyRows,
     "stop_following": StopFollowing,
+    "forget_owner": ForgetOwner,
+    "archive": Archive,
+    "drop_tables": DropTables,
     "replicate": Replicate,
     "switch_step": SwitchStep,
     "publish_routes": PublishRoutes,

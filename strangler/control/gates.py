@@ -162,11 +162,42 @@ class FollowState(Protocol):
     def unknown(self) -> str | None: ...
 
 
+class Ownership(Protocol):
+    """Who owns a capability's rows, and what else writes them.
+
+    `owner` is the home whose database takes writes, "" where that isn't settled. `settled`: one owns, the
+    other follows, and no switch is under way. `sentence` is what both homes say. `foreign_keys` cross into
+    the tables or out of them, `crossings` are statements of other contexts in the quiet time, `recorded_for`
+    the seconds since these are recorded, `holders` transactions that a fence would wait for. `unknown` says
+    why nothing could be learned.
+    """
+
+    @property
+    def owner(self) -> str: ...
+    @property
+    def settled(self) -> bool: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def sentence(self) -> str: ...
+    @property
+    def foreign_keys(self) -> Sequence[str]: ...
+    @property
+    def crossings(self) -> Sequence[str]: ...
+    @property
+    def recorded_for(self) -> float | None: ...
+    @property
+    def holders(self) -> Sequence[str]: ...
+    @property
+    def unknown(self) -> str | None: ...
+
+
 @dataclass(frozen=True)
 class Facts:
     """Everything that the gates look at, taken at one moment. None means that it couldn't be learned.
 
-    `unfit` says why the tables can't follow.
+    `unfit` says why the tables can't follow. For writes: `ownership`, the seconds for which the phase has
+    `stood`, capabilities with the same tables that are `behind`, and what still `references` the old ones.
     """
 
     health: Health
@@ -174,6 +205,10 @@ class Facts:
     unfit: Sequence[str] | None = None
     following: FollowState | None = None
     evidence: Evidence | None = None
+    ownership: Ownership | None = None
+    stood: float | None = None
+    behind: Sequence[str] | None = None
+    references: Sequence[str] | None = None
 
 
 # ── The gates ────────────────────────────────────────────────────────────────────────────────────

@@ -80,8 +80,8 @@ MOVES = (
     Move("shadow", "canary", "{home} answers {percent} % of the users; a sample is asked of {owner} too"),
     Move("canary", "canary", "{home} answers {percent} % of the users, those of before among them"),
     Move("canary", "switched", "{home} answers everybody; {owner} still can"),
-    Move("monolith", "replicate", "{owner} owns the rows; those at {home} follow, and nobody else writes them"),
-    Move("replicate", "switched", "{home} owns the rows; those at {owner} follow, and it refuses to write them"),
+    Move("monolith", "replicate", "{owner} owns the rows; those at {home} follow, and only follow"),
+    Move("replicate", "switched", "{home} owns the rows; those at {owner} follow, and only follow"),
     Move("switched", "complete", "{home} has it for good; what {owner} had is archived and gone"),
 )
 
@@ -156,12 +156,11 @@ def check_forward(capability: str, origin: Phase, target: Phase, kind: str = "re
 
 
 def check_back(capability: str, origin: Phase, target: Phase, kind: str = "read") -> None:
-    """Refuse a way back that leads forward, or from where none leads; UsageError suggests the right verb."""
+    """Refuse a way back that leads forward, or nowhere; UsageError suggests the right verb."""
     check_kind(capability, kind, target)
     if origin == COMPLETE and target != COMPLETE:
         raise UsageError(
-            f"{capability} is complete: what {target} would need is archived and gone, and no way leads back. "
-            "Nothing was changed."
+            f"{capability} is complete: what {target} would need is archived and gone. Nothing was changed."
         )
     if direction(origin, target) is Direction.FORWARD:
         raise UsageError(

@@ -6,13 +6,15 @@ Each part is imported when it is asked, so that `strangler history` needs no gat
 from __future__ import annotations
 
 import datetime
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from strangler.config import Capability, Config, Home
-from strangler.control.gates import Evidence, FollowState, GatewayView, Health
+from strangler.control.gates import Evidence, FollowState, GatewayView, Health, Ownership
 from strangler.control.phases import Phase
 from strangler.run.system import System
 
@@ -58,6 +60,38 @@ class Surroundings(Protocol):
 
     def stop_following(self, capability: Capability) -> str:
         """Follow no more, and take capture away from the owner; says what stays."""
+        ...
+
+    def replicate(self, capability: Capability) -> str:
+        """Write down at both homes who owns the rows, with a fence around them; says what it did."""
+        ...
+
+    def switch_step(self, capability: Capability, step: str, origin: str, epoch: int) -> str:
+        """Do one step of the switch that leads away from the home `origin`; says what it did."""
+        ...
+
+    def undo_switch(self, capability: Capability, origin: str, epoch: int) -> bool:
+        """Undo such a switch; False if it has passed its commit point."""
+        ...
+
+    def ownership(self, capability: Capability) -> Ownership:
+        """Who owns the capability's rows, and what is in the way of a switch."""
+        ...
+
+    def references(self, capability: Capability) -> Sequence[str]:
+        """What still names or reads the tables that the first owner had."""
+        ...
+
+    def forget_owner(self, capability: Capability) -> str:
+        """Take the fences off, and forget who owns; says what stays."""
+        ...
+
+    def archive(self, capability: Capability) -> str:
+        """Dump what the first owner has, and try the restore; says where it lies."""
+        ...
+
+    def drop(self, capability: Capability) -> str:
+        """Drop what the first owner had, and write the migration that says so; says where that lies."""
         ...
 
     def following(self, capability: Capability) -> FollowState:
@@ -131,6 +165,75 @@ class Actual:
         from strangler.movement.operations import stop_following
 
         return stop_following(*self._sides(capability), capability.name, capability.tables)
+
+    def replicate(self, capability: Capability) -> str:
+        from strangler.movement.sides import two_sides
+        from strangler.movement.switch import replicate
+
+        replicate(capability.name, capability.tables, *two_sides(self._config, capability, self._system))
+        return f"{capability.owner} owns the rows; at {capability.home} only the applier writes them"
+
+    def switch_step(self, capability: Capability, step: str, origin: str, epoch: int) -> str:
+        from strangler.movement import switch
+
+        start = time.monotonic()
+        moved = self._switch(capability, origin, epoch)
+        if step == "raise_fence":
+            switch.raise_fence(moved, capability.switch.fence)
+        else:
+            getattr(switch, step)(moved)
+        return f"{step.replace('_', ' ')}: done in {(time.monotonic() - start) * 1000:.0f} ms"
+
+    def undo_switch(self, capability: Capability, origin: str, epoch: int) -> bool:
+        from strangler.movement import switch
+
+        return switch.undo(self._switch(capability, origin, epoch))
+
+    def ownership(self, capability: Capability) -> Ownership:
+        from strangler.movement import owning
+        from strangler.movement.sides import two_sides
+
+        first, second = two_sides(self._config, capability, self._system)
+        return owning.read(capability.name, capability.tables, first, second, capability.switch.quiet)
+
+    def references(self, capability: Capability) -> Sequence[str]:
+        from strangler.movement.archive import references
+
+        return references(self._sides(capability)[0], capability.tables)
+
+    def forget_owner(self, capability: Capability) -> str:
+        from strangler.movement.sides import two_sides
+        from strangler.movement.switch import forget
+
+        forget(capability.name, *two_sides(self._config, capability, self._system))
+        return f"the fences are gone; {capability.owner} owns the rows, as before"
+
+    def archive(self, capability: Capability) -> str:
+        from strangler.movement.archive import archive
+
+        into = self._archive_of(capability)
+        done = archive(self._sides(capability)[0], capability.tables, into)
+        return f"{sum(one.rows for one in done):,} rows of {len(done)} tables lie in {into}, restore tried"
+
+    def drop(self, capability: Capability) -> str:
+        from strangler.movement import archive
+
+        first, _ = self._sides(capability)
+        archive.drop(first, capability.name, capability.tables)
+        written = archive.write_migration(capability.context, capability.tables, self._archive_of(capability))
+        return f"dropped; {written} is the migration that says so"
+
+    def _archive_of(self, capability: Capability) -> Path:
+        return self._system.state / "archive" / capability.name
+
+    def _switch(self, capability: Capability, origin: str, epoch: int) -> Any:
+        from strangler.movement.sides import two_sides
+        from strangler.movement.switch import Switch
+
+        first, second = two_sides(self._config, capability, self._system)
+        if origin != first.home:
+            first, second = second, first
+        return Switch(capability.name, capability.tables, first, second, epoch)
 
     def following(self, capability: Capability) -> FollowState:
         from strangler.movement.state import follow_state

@@ -139,6 +139,12 @@ def forget(connection: Connection, name: str) -> None:
         connection.execute("DELETE FROM strangler_ownership.unit WHERE name = %s", [name])
 
 
+def forget_dropped(connection: Connection, name: str) -> None:
+    """Forget who owned tables that are gone, and their fence with them; nothing to do is no error."""
+    if _there(connection):
+        connection.execute("DELETE FROM strangler_ownership.unit WHERE name = %s", [name])
+
+
 def read(connection: Connection, name: str) -> Belief | None:
     """What this database believes; None where it knows nothing of the capability."""
     if not _there(connection):

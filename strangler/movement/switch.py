@@ -74,6 +74,13 @@ def replicate(name: str, tables: Sequence[str], owner: Side, follower: Side) -> 
     capture.install(owner.url, tables, echo=owner.applier_role)
 
 
+def forget(name: str, one: Side, other: Side) -> None:
+    """Take the fences off and forget who owns; who does goes on, and the other's rows stay as they are."""
+    with _both(one, other) as (here, there):
+        ownership.forget(there, name)
+        ownership.forget(here, name)
+
+
 def begin(name: str, tables: Sequence[str], origin: Side, target: Side) -> Switch:
     """The switch that would be next, in a new epoch; changes nothing.
 
