@@ -1,8 +1,8 @@
 """Changes of the owner's tables, taken by triggers whatever code path wrote them: following begins here.
 
 Admin, bulk update, raw SQL and TRUNCATE all leave a row in `strangler_capture.change`. What the role `echo`
-(the owner's applier, unless it is named) writes isn't taken: that is the applier of a stream in the other direction, told apart by who logged in and
-never by a setting that a session could change.
+writes isn't taken (the owner's applier, unless another is named): that is a stream in the other direction,
+told apart by who logged in and never by a setting that a session could change.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ def _applier_of(owner: Connection, table: Table) -> str:
         "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = %s::regclass", [_text(owner, table)]
     ).fetchone()
     assert found is not None  # its columns have just been read
-    return found[0] + applier.SUFFIX
+    return f"{found[0]}{applier.SUFFIX}"
 
 
 def _definitions(table: Table, echo: str) -> dict[str, sql.Composed]:
