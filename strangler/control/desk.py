@@ -48,10 +48,8 @@ class Desk:
             evidence=self.surroundings.evidence(capability, standing.since) if compared else None,
             ownership=self.ownership(capability),
             stood=stood(standing),
-            behind=self._behind(capability) if write_gates.everything in checked else None,
-            references=self.surroundings.references(capability)
-            if write_gates.references in checked
-            else None,
+            behind=self._behind(capability) if write_gates.others in checked else None,
+            references=self.surroundings.references(capability) if write_gates.unused in checked else None,
         )
 
     def gateway(self, unfinished: Transition | None = None) -> GatewayView:

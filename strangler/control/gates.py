@@ -255,7 +255,8 @@ def follows(capability: Capability, facts: Facts) -> Gate:
     if not capability.tables:
         return Gate("follows", True, f"{capability.name} declares no tables, so nothing has to follow.")
     limit, seen = capability.gate.lag_limit, facts.following
-    reason = seen is None or why_not_following(capability, seen)
+    follower, followed = roles(capability, facts.ownership)
+    reason = seen is None or why_not_following(capability, seen, follower, followed)
     if seen is None or reason:
         return Gate(
             "follows", False, reason if isinstance(reason, str) else "Nothing is known of what follows."
@@ -265,19 +266,27 @@ def follows(capability: Capability, facts: Facts) -> Gate:
     return Gate(
         "follows",
         seen.lag.seconds <= limit,
-        f"{capability.home} is {behind(seen.lag)} behind, {limit:g} s allowed.",
+        f"{follower} is {behind(seen.lag)} behind, {limit:g} s allowed.",
     )
 
 
-def why_not_following(capability: Capability, seen: FollowState) -> str | None:
+def roles(capability: Capability, ownership: Ownership | None) -> tuple[str, str]:
+    """The home that follows, and the one that is followed: the first owner, until the rows have moved."""
+    if ownership and ownership.owner == capability.home:
+        return capability.owner, capability.home
+    return capability.home, capability.owner
+
+
+def why_not_following(capability: Capability, seen: FollowState, follower: str, followed: str) -> str | None:
     """The sentence that says why the tables don't follow, or nobody sees to it; None: they do."""
-    name, home = capability.name, capability.home
+    name = capability.name
     if seen.unknown:
         return seen.unknown
     if not seen.ordered:
+        back, again = ("cancel", "replicate") if capability.kind == "write" else ("reverse", "shadow")
         return (
-            f"{home} doesn't follow {capability.owner}: `strangler reverse {name}`, then "
-            f"`strangler apply {name} shadow`, has it follow."
+            f"{follower} doesn't follow {followed}: `strangler {back} {name}`, then "
+            f"`strangler apply {name} {again}`, has it follow."
         )
     if not seen.lives:
         said = "has never said a word" if seen.word is None else f"said its last word {seen.word:,.0f} s ago"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from strangler.control.effects import Effect, StopFollowing, from_record
-from strangler.control.gates import Gate, behind, percent, verified, why_not_following
+from strangler.control.gates import Gate, behind, percent, roles, verified, why_not_following
 from strangler.control.phases import COMPLETE, MONOLITH, Direction, Phase, direction, meaning
 from strangler.control.plan import Plan
 from strangler.control.status import Status
@@ -44,6 +44,8 @@ def status(seen: Status) -> str:
         lines += _row("next", f"{seen.next}: {_meaning(seen, seen.next)}.")
         lines += _gates(seen.gates, "            ")
         lines += _row("", _next_command(seen))
+    elif standing.phase == COMPLETE:
+        lines += _row("next", "Nothing: it has moved for good.")
     else:
         lines += _row("next", f"Nothing: it has moved. Back: `strangler reverse {name}`.")
     return "\n".join(lines)
@@ -123,6 +125,8 @@ def _wanted(seen: Status) -> str:
             return f"{wanted}, as it is."
         case Direction.FORWARD:
             return f"{wanted}."
+        case Direction.BACK if current == COMPLETE:
+            return f"{wanted}, and it is past it."
         case Direction.BACK:
             return f"{wanted}, which lies behind it: `strangler reverse {name} --to {wanted}`."
 
@@ -153,7 +157,7 @@ def _meaning(seen: Status, phase: Phase) -> str:
 def _ownership(seen: Status) -> Iterator[str]:
     """Who owns the rows, loud where the homes don't agree."""
     found = seen.ownership
-    if found is None:
+    if found is None or seen.standing.phase == COMPLETE:
         return iter(())
     settled = found.settled and not found.unknown
     return _row("owner" if settled else "OWNER", found.unknown or found.sentence, not settled)
@@ -162,14 +166,17 @@ def _ownership(seen: Status) -> Iterator[str]:
 def _following(seen: Status) -> Iterator[str]:
     """How the rows follow, and what the last verification found; nothing where they don't and needn't."""
     found, capability = seen.following, seen.capability
-    if found is None or not (found.ordered or found.unknown or seen.standing.phase != MONOLITH):
+    if found is None or seen.standing.phase == COMPLETE:
         return
-    if reason := why_not_following(capability, found):
+    if not (found.ordered or found.unknown or seen.standing.phase != MONOLITH):
+        return
+    follower, followed = roles(capability, seen.ownership)
+    if reason := why_not_following(capability, found, follower, followed):
         yield from _row("ROWS", reason, True)
     elif found.lag is not None and found.word is not None:
         yield from _row(
             "rows",
-            f"{capability.home} follows {capability.owner}, {behind(found.lag)} behind; the follower spoke "
+            f"{follower} follows {followed}, {behind(found.lag)} behind; the follower spoke "
             f"{found.word:.1f} s ago.",
         )
     if found.round is not None and found.age is not None:

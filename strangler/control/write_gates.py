@@ -83,28 +83,26 @@ def soak(capability: Capability, facts: Facts) -> Gate:
     return Gate("soak", stood >= needed, sentence)
 
 
-def everything(capability: Capability, facts: Facts) -> Gate:
+def others(capability: Capability, facts: Facts) -> Gate:
     """Every capability that has one of these tables is switched too."""
     if facts.behind is None:
-        return Gate("everything", False, "Where the other capabilities stand isn't known.")
+        return Gate("others", False, "Where the other capabilities stand isn't known.")
     if facts.behind:
         return Gate(
-            "everything",
+            "others",
             False,
             f"Cannot complete, because not everything is switched yet: {', '.join(facts.behind)}.",
         )
-    return Gate("everything", True, "Every capability with these tables is switched.")
+    return Gate("others", True, "Every capability with these tables is switched.")
 
 
-def references(capability: Capability, facts: Facts) -> Gate:
+def unused(capability: Capability, facts: Facts) -> Gate:
     """Nobody reads the old tables any more, and no view or foreign key names them."""
     if facts.references is None:
-        return Gate("references", False, f"Whether {capability.owner} still uses its tables isn't known.")
+        return Gate("unused", False, f"Whether {capability.owner} still uses its tables isn't known.")
     if facts.references:
-        return Gate(
-            "references", False, f"{capability.owner} still uses its tables: {_some(facts.references)}."
-        )
-    return Gate("references", True, f"Nothing at {capability.owner} names or reads these tables any more.")
+        return Gate("unused", False, f"{capability.owner} still uses its tables: {_some(facts.references)}.")
+    return Gate("unused", True, f"Nothing at {capability.owner} names or reads these tables any more.")
 
 
 def _unknown(name: str, seen: Ownership | None) -> Gate:
@@ -141,8 +139,8 @@ GATES: Mapping[tuple[str, str], tuple[Check, ...]] = {
         gates.follows,
         gates.rows,
         owner,
-        everything,
+        others,
         soak,
-        references,
+        unused,
     ),
 }
