@@ -57,9 +57,8 @@ VERBS: dict[str, tuple[Verb, ...]] = {
     "Follow events": (
         Verb("events", "strangler.events.commands:events", "Show how events flow; settle what is parked."),
     ),
-    "Compare and copy": (
+    "Compare": (
         Verb("compare", "strangler.compare.commands:compare", "Replay recorded traffic against both homes."),
-        Verb("copy", "strangler.movement.commands:copy", "Copy a capability's rows to its new home."),
         Verb("verify", "strangler.movement.verify_command:command", "Compare every row of both homes."),
     ),
 }

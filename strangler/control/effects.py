@@ -292,6 +292,13 @@ def from_record(kind: str, arguments: Mapping[str, Any]) -> Effect:
         ) from None
 
 
+def describe_record(kind: str, arguments: Mapping[str, Any]) -> str:
+    """What an effect does, or did; one of a kind that is no more goes by its name."""
+    if kind not in KINDS:
+        return kind.replace("_", " ")
+    return from_record(kind, arguments).describe()
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Phase):
         return str(value)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from strangler.control.effects import Effect, StopFollowing, from_record
+from strangler.control.effects import Effect, StopFollowing, describe_record
 from strangler.control.gates import Gate, behind, percent, roles, verified, why_not_following
 from strangler.control.phases import COMPLETE, MONOLITH, Direction, Phase, direction, meaning
 from strangler.control.plan import Plan
@@ -102,7 +102,7 @@ def history(transitions: Iterable[Transition]) -> str:
         title = click.style(f"#{one.id}  {one.capability}: {one.origin} -> {one.target}", bold=True)
         lines.append(f"{title}  {end}  {moment(one.started)}, by {one.by}")
         for record in one.effects:
-            effect = from_record(record.kind, record.arguments).describe()
+            effect = describe_record(record.kind, record.arguments)
             lines += _wrapped(
                 f"{record.state}: {effect}" + (f": {record.detail}" if record.detail else ""), "    "
             )

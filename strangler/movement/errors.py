@@ -3,7 +3,7 @@
 StranglerError
 └── MovementError        1  something about rows in motion
     ├── CopyRefused      1  it would not be right to begin: nothing was written
-    ├── CopyFailed       1  it began and could not end: what was committed stays, the same command goes on
+    ├── CopyFailed       1  a database is away, or copied rows break a key: what was committed stays
     ├── CaptureRefused   1  the owner's tables can't be captured as they are: nothing was changed
     ├── FollowHeld       1  the next window must not be applied: it stays at the owner, and is tried again
     ├── FollowFailed     1  a database stopped the stream: the next run goes on after the last window
@@ -26,7 +26,7 @@ class CopyRefused(MovementError):
 
 
 class CopyFailed(MovementError):
-    """A database stopped the copy; chunks that were committed stay, and the next run goes on from them."""
+    """A database can't be reached, or refuses copied rows; chunks that were committed stay."""
 
 
 class CaptureRefused(MovementError):

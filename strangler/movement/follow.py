@@ -342,9 +342,9 @@ class Following:
             return 0
         table = self.tables[name]
         if self.states[name] == "levelling":
-            level = self._copy.level(table)
-            self._remember(name, "following")
-            return level.written + level.deleted
+            changed = self._copy.level(table)
+            self._is_copied(table)
+            return changed
         after, rows = self._copy.begin(table, resumed=True)
         if name not in self._totals:
             self._totals[name] = self._copy.count(self.owner, table)
@@ -352,12 +352,16 @@ class Following:
         with self._copy.settings(enable_seqscan="off", enable_bitmapscan="off"):
             upto = self._copy.boundary(table, after)
             if upto is None:
-                self._remember(name, "following")
+                self._is_copied(table)
                 return 0
             written = self._copy.chunk(table, after, upto)
         self._copy.remember(table, upto, rows + written)
         self.tell(Progress(name, rows + written, max(self._totals[name], rows + written)))
         return written
+
+    def _is_copied(self, table: Table) -> None:
+        self.follower.execute(sql.SQL("ANALYZE {}").format(table.identifier))
+        self._remember(table.name, "following")
 
     def _move_watermark(self, now: str) -> None:
         moved = self.follower.execute(

@@ -16,6 +16,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
+
 from strangler import config as configuration
 from strangler.config import Config
 from strangler.errors import StranglerError, UsageError
@@ -25,6 +27,7 @@ from strangler.movement.errors import FollowFailed
 from strangler.movement.follow import Following, following
 from strangler.movement.orders import Orders
 from strangler.movement.tables import connection
+from strangler.movement.tables import sentence as said_by
 from strangler.movement.verifier import Verifier
 from strangler.movement.watch import Watch
 from strangler.movement.word import Word
@@ -102,6 +105,8 @@ class _Follower:
                 continue
             except StranglerError as reason:
                 sentence = str(reason)
+            except psycopg.Error as error:
+                sentence = f"Nothing is applied: {said_by(error)} It is tried again."
             self.word.holds(sentence)
             if sentence != said:
                 _say(sentence)
@@ -119,6 +124,7 @@ class _Follower:
             owner, tables = _one_stream(wanted)
             source = _database(self.config, self.system, owner)
             login = self.login or applier.login(self.system.state, self.url, source)
+            self.word.begins()
             stream = until_else.enter_context(following(source, login, tables, progress=self._tell))
             until_begun.close()
             self.word.holds(None)

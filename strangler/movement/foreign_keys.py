@@ -42,8 +42,8 @@ def set_aside(follower: Connection, tables: list[Table]) -> None:
             )
 
 
-def put_back(follower: Connection) -> int:
-    """Add every foreign key again whose tables are all copied, and forget it; the number of them.
+def put_back(follower: Connection) -> None:
+    """Add every foreign key again whose tables are all copied, and forget it.
 
     Belongs in the transaction that marks the tables as finished. CopyFailed names a key that the rows break.
     """
@@ -69,7 +69,6 @@ def put_back(follower: Connection) -> int:
             "DELETE FROM strangler_movement.foreign_key_set_aside WHERE table_name = %s AND name = %s",
             [table, name],
         )
-    return len(owed)
 
 
 def refuse_immediate(follower: Connection, tables: list[Table]) -> None:

@@ -51,15 +51,14 @@ def begin_to_follow(
     start = time.monotonic()
     try:
         with connection(target_url, "follower") as follower:
-            before = orders.ordered_tables(follower, capability)
-            orders.order(follower, capability, owner, tables, by)
+            new = orders.order(follower, capability, owner, tables, by)
     except psycopg.Error as error:
         raise FollowFailed(
             f"It can't be ordered at {target_url.rpartition('@')[2]}: {sentence(error)}"
         ) from error
     state = _wait(source_url, target_url, capability, tables, tell or (lambda _: None))
     seconds = time.monotonic() - start
-    if before == tuple(tables) and seconds < POLL_SECONDS:
+    if not new and seconds < POLL_SECONDS:
         return "they follow already"
     rows = sum(now.rows for now in state.copying)
     return f"they follow, after {seconds:.1f} s" + (f" and {rows:,} rows" if rows else "")
@@ -68,12 +67,13 @@ def begin_to_follow(
 def _wait(source: str, target: str, capability: str, tables: Sequence[str], tell: Tell) -> FollowState:
     began = time.monotonic()
     held_since: float | None = None
-    told: set[Progress] = set()
+    told: dict[str, Progress] = {}
     while True:
         state = follow_state(source, target, capability, tables)
-        for progress in set(state.copying) - told:
-            tell(progress)
-        told |= set(state.copying)
+        for progress in state.copying:
+            if told.get(progress.table) != progress:
+                tell(progress)
+                told[progress.table] = progress
         if state.follows and state.lives:
             return state
         now = time.monotonic()
@@ -94,8 +94,7 @@ def _wait(source: str, target: str, capability: str, tables: Sequence[str], tell
 def verify_rows(source_url: str, target_url: str, capability: str, tables: Sequence[str]) -> str:
     """Compare every row while both sides are written, and record it; FollowHeld names a row that differs."""
     found = verify(source_url, target_url, tables)
-    with connection(target_url, "follower") as follower:
-        rounds.record(follower, capability, found)
+    rounds.record(target_url, capability, found)
     if not found.equal:
         first = f" {found.differences[0]}." if found.differences else ""
         raise FollowHeld(

@@ -17,21 +17,16 @@ Orders = Mapping[
 ]  # by capability: the home that is followed, and its tables
 
 
-def order(follower: Connection, capability: str, owner: str, tables: Sequence[str], by: str) -> None:
-    """Have the tables of a capability follow those of `owner`; ordered again as it is, nothing changes."""
-    follower.execute(
+def order(follower: Connection, capability: str, owner: str, tables: Sequence[str], by: str) -> bool:
+    """Have the tables of a capability follow those of `owner`; False where that was ordered already."""
+    lay_schema(follower)
+    changed = follower.execute(
         """INSERT INTO strangler_movement.ordered (capability, owner, tables, by) VALUES (%s, %s, %s, %s)
            ON CONFLICT (capability) DO UPDATE SET owner = excluded.owner, tables = excluded.tables
            WHERE (ordered.owner, ordered.tables) <> (excluded.owner, excluded.tables)""",
         [capability, owner, list(tables), by],
-    )
-
-
-def ordered_tables(follower: Connection, capability: str) -> tuple[str, ...] | None:
-    """The tables that were ordered for a capability; None where nothing was."""
-    lay_schema(follower)
-    found = ordered(follower).get(capability)
-    return found[1] if found else None
+    ).rowcount
+    return changed > 0
 
 
 def withdraw(follower: Connection, capability: str, tables: Sequence[str]) -> tuple[str, ...]:

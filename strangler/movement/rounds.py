@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from strangler.movement.tables import Connection
+import psycopg
+
+from strangler.movement.errors import FollowFailed
+from strangler.movement.tables import Connection, connection, sentence
 from strangler.movement.verify import Verified
 
 KEPT = 200  # the latest of a capability's rounds
@@ -39,47 +43,60 @@ class Round:
         return (self.ended - self.began).total_seconds()
 
 
-def record(follower: Connection, capability: str, found: Verified) -> None:
-    """Keep what a verification found."""
+def record(follower_url: str, capability: str, found: Verified) -> None:
+    """Keep what a verification found; FollowFailed where it can't be kept."""
     unsettled = [f"{table.name} ({', '.join(key)})" for table in found.tables for key in table.unsettled]
     named = [
         *(str(one) for one in found.differences[:NAMED]),
         *(f"{row} never settles: the owner keeps writing it" for row in unsettled[:NAMED]),
     ]
-    follower.execute(
-        """INSERT INTO strangler_movement.round
-               (capability, began_at, tables, rows, suspects, differing, unsettled, named)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s)""",
-        [
-            capability,
-            found.began,
-            [table.name for table in found.tables],
-            sum(table.rows for table in found.tables),
-            sum(table.suspects for table in found.tables),
-            len(found.differences),
-            len(unsettled),
-            named,
-        ],
-    )
-    follower.execute(
-        """DELETE FROM strangler_movement.round WHERE capability = %s AND id <= (
-               SELECT id FROM strangler_movement.round
-               WHERE capability = %s ORDER BY id DESC OFFSET %s LIMIT 1)""",
-        [capability, capability, KEPT],
-    )
+    with _recording(follower_url) as follower:
+        follower.execute(
+            """INSERT INTO strangler_movement.round
+                   (capability, began_at, tables, rows, suspects, differing, unsettled, named)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s)""",
+            [
+                capability,
+                found.began,
+                [table.name for table in found.tables],
+                sum(table.rows for table in found.tables),
+                sum(table.suspects for table in found.tables),
+                len(found.differences),
+                len(unsettled),
+                named,
+            ],
+        )
+        follower.execute(
+            """DELETE FROM strangler_movement.round WHERE capability = %s AND id <= (
+                   SELECT id FROM strangler_movement.round
+                   WHERE capability = %s ORDER BY id DESC OFFSET %s LIMIT 1)""",
+            [capability, capability, KEPT],
+        )
 
 
-def record_problem(follower: Connection, capability: str, tables: Sequence[str], reason: str) -> None:
+def record_problem(follower_url: str, capability: str, tables: Sequence[str], reason: str) -> None:
     """Keep that a verification was stopped, and why; once while the reason stays the same."""
-    follower.execute(
-        """INSERT INTO strangler_movement.round
-               (capability, began_at, tables, rows, suspects, differing, unsettled, named, problem)
-           SELECT %(capability)s, clock_timestamp(), %(tables)s, 0, 0, 0, 0, '{}', %(reason)s
-           WHERE %(reason)s IS DISTINCT FROM (
-               SELECT problem FROM strangler_movement.round
-               WHERE capability = %(capability)s ORDER BY id DESC LIMIT 1)""",
-        {"capability": capability, "tables": list(tables), "reason": reason},
-    )
+    with _recording(follower_url) as follower:
+        follower.execute(
+            """INSERT INTO strangler_movement.round
+                   (capability, began_at, tables, rows, suspects, differing, unsettled, named, problem)
+               SELECT %(capability)s, clock_timestamp(), %(tables)s, 0, 0, 0, 0, '{}', %(reason)s
+               WHERE %(reason)s IS DISTINCT FROM (
+                   SELECT problem FROM strangler_movement.round
+                   WHERE capability = %(capability)s ORDER BY id DESC LIMIT 1)""",
+            {"capability": capability, "tables": list(tables), "reason": reason},
+        )
+
+
+@contextmanager
+def _recording(follower_url: str) -> Iterator[Connection]:
+    try:
+        with connection(follower_url, "follower") as follower:
+            yield follower
+    except psycopg.Error as error:
+        raise FollowFailed(
+            f"What a verification found can't be recorded: {sentence(error)} Nothing else was changed."
+        ) from error
 
 
 def last(follower: Connection, capability: str, since: datetime.datetime) -> Round | None:

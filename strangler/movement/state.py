@@ -103,6 +103,11 @@ def _state(owner: Connection, follower: Connection, capability: str, tables: Seq
     if ordered is None:
         return FollowState(ordered=False, word=age)
     since = _following_since(owner, follower, tables)
+    if missing := [name for name in tables if name not in ordered[0]]:
+        held = held or (
+            f"{', '.join(missing)} isn't among the tables that were ordered to follow; "
+            f"`strangler reverse {capability}`, then `strangler apply {capability} shadow`, orders it."
+        )
     found = follower.execute("SELECT snapshot::text FROM strangler_movement.watermark").fetchone()
     watermark = found and found[0]
     lag = None

@@ -105,7 +105,7 @@ def _names(columns: tuple[Column, ...]) -> sql.Composed:
 def connection(url: str, side: str) -> Iterator[Connection]:
     """An autocommitting connection with pinned settings; messages call it `side`: "owner" or "follower"."""
     try:
-        opened = psycopg.connect(url, autocommit=True, application_name="strangler copy")
+        opened = psycopg.connect(url, autocommit=True, application_name="strangler movement")
     except psycopg.OperationalError as error:
         raise CopyFailed(
             f"The {side}'s database can't be reached: {sentence(error)} Nothing was written; is it running?"

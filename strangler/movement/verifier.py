@@ -9,11 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from strangler.errors import StranglerError
 from strangler.movement import rounds
 from strangler.movement.errors import MovementError
 from strangler.movement.orders import Orders
 from strangler.movement.state import follow_state
-from strangler.movement.tables import connection
 from strangler.movement.verify import Pace, Verified, verify
 
 ROUND_SECONDS = 5.0  # from the end of a round to the beginning of the next
@@ -34,11 +34,9 @@ def one_round(source_url: str, target_url: str, capability: str, tables: Sequenc
     try:
         found = verify(source_url, target_url, tables, pace=Pace())
     except MovementError as reason:
-        with connection(target_url, "follower") as follower:
-            rounds.record_problem(follower, capability, tables, str(reason))
+        rounds.record_problem(target_url, capability, tables, str(reason))
         raise
-    with connection(target_url, "follower") as follower:
-        rounds.record(follower, capability, found)
+    rounds.record(target_url, capability, found)
     return found
 
 
@@ -74,7 +72,7 @@ class Verifier:
                         continue
                     found = one_round(source, self._target, capability, tables)
                     said = "equal" if found.equal else found.reason
-                except MovementError as reason:
+                except StranglerError as reason:
                     said = str(reason)
                 if said != self._said.get(capability):
                     self._say(f"{capability} verified: {said}")

@@ -57,6 +57,10 @@ class Pace:
     rows: int = 10_000
     rest: float = 9.0
 
+    def rest_after(self, seconds: float) -> float:
+        """How many seconds to rest after so many."""
+        return min(self.rest * seconds, LONGEST_REST)
+
 
 @dataclass(frozen=True)
 class TableVerified:
@@ -174,7 +178,7 @@ class _Look:
                 whole.unsettled + found.unsettled,
             )
             if pace:
-                time.sleep(min(pace.rest * (time.monotonic() - began), LONGEST_REST))
+                time.sleep(pace.rest_after(time.monotonic() - began))
         return whole
 
     def _slices(self, pace: Pace | None) -> Iterator[Slice]:

@@ -17,7 +17,6 @@ from strangler.movement import rounds
 from strangler.movement.errors import CopyRefused
 from strangler.movement.sides import sides
 from strangler.movement.state import follow_state
-from strangler.movement.tables import connection
 from strangler.movement.verifier import rounds_without_end
 from strangler.movement.verify import Verified, resend, verify
 
@@ -79,8 +78,7 @@ def _verified(source: str, target: str, capability: Capability) -> Verified:
     """One verification; recorded where the gate on rows will look for it."""
     found = verify(source, target, capability.tables)
     if found.followed:
-        with connection(target, "follower") as follower:
-            rounds.record(follower, capability.name, found)
+        rounds.record(target, capability.name, found)
     return found
 
 

@@ -42,6 +42,10 @@ class Word:
         self._held = reason
         self._news.set()
 
+    def begins(self) -> None:
+        """Forget how far an earlier copy has come."""
+        self._copying = {}
+
     def copies(self, now: Progress) -> None:
         """Say how far the copy of a table has come."""
         self._copying = {**self._copying, now.table: (now.rows, now.total)}

@@ -1,4 +1,4 @@
-"""Copying a table: ours, which remembers where it is, beside COPY through a pipe, which doesn't."""
+"""Copying a table so that it follows, beside COPY through a pipe, which is stale when it ends."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from strangler.movement.backfill import backfill, copied
+from strangler.movement import applier
+from strangler.movement.follow import following
+from strangler.movement.verify import verify
 from strangler.run.postgres import binaries, embedded_postgres
 from tests.benchmarks.table import Row, interleaved
 
 TITLE = "Copy"
 SENTENCE = (
     "200,000 rows with three indexes, into an empty table of another database on the same server. Ours "
-    "commits every 50,000 rows together with its progress and ends with ANALYZE; verification counts and "
-    "hashes every row on both sides. The peer is one COPY through a pipe between two psql."
+    "installs capture, commits every 50,000 rows together with its progress, ends with ANALYZE and follows; "
+    "verification hashes every row on both sides. The peer is one COPY through a pipe between two psql."
 )
 ROWS = 200_000
 ROUNDS = 3
@@ -42,21 +44,19 @@ def run() -> list[Row]:
     with _databases() as (owner, follower):
         _run(owner, TABLE, FILL, "ANALYZE product")
         _run(follower, TABLE)
-        backfill(owner, follower, ["product"])
-        state = copied(owner, follower, ["product"])
-        assert state.equal, state.reason
+        _follow(owner, follower)
+        assert verify(owner, follower, ["product"]).equal
 
         def once(copy: list[str]) -> float:
-            _run(
-                follower, "TRUNCATE product", "DROP SCHEMA IF EXISTS strangler_movement CASCADE", "CHECKPOINT"
-            )
+            _run(follower, "TRUNCATE product", "DROP SCHEMA IF EXISTS strangler_movement CASCADE")
+            _run(owner, "DROP SCHEMA IF EXISTS strangler_capture CASCADE", "CHECKPOINT")
             start = time.perf_counter()
             if "plain" in copy:
                 _plain(owner, follower)
             if "ours" in copy:
-                backfill(owner, follower, ["product"])
+                _follow(owner, follower)
             if "verified" in copy:
-                assert copied(owner, follower, ["product"]).equal
+                assert verify(owner, follower, ["product"]).equal
             return time.perf_counter() - start
 
         seconds = interleaved(
@@ -67,20 +67,16 @@ def run() -> list[Row]:
             },
             ROUNDS,
         )
-        again = interleaved({"again": lambda: _timed(owner, follower)}, ROUNDS)["again"]
     peer = {"peer": "psql | psql", "theirs": seconds["plain"], "less_is_better": True}
     return [
-        Row("copy 200,000 rows, resumable", seconds["ours"], "s", **peer),
+        Row("copy 200,000 rows until they follow", seconds["ours"], "s", **peer),
         Row("the same and verified", seconds["verified"], "s", **peer),
-        Row("copy again, nothing to do", again, "s", **peer, note="reads and hashes both sides"),
     ]
 
 
-def _timed(owner: str, follower: str) -> float:
-    start = time.perf_counter()
-    report = backfill(owner, follower, ["product"])
-    assert report.tables[0].way == "equal"
-    return time.perf_counter() - start
+def _follow(owner: str, follower: str) -> None:
+    with following(owner, applier.ensure(follower, owner, "for-this-run-only"), ["product"]) as stream:
+        stream.catch_up()
 
 
 def _plain(owner: str, follower: str) -> None:
@@ -94,20 +90,40 @@ def _plain(owner: str, follower: str) -> None:
 def _databases() -> Iterator[tuple[str, str]]:
     """Two fresh databases, on the server that DATABASE_URL names or on an embedded one."""
     if named := os.environ.get("DATABASE_URL"):
-        names = [f"strangler_bench_{secrets.token_hex(4)}_{side}" for side in ("owner", "follower")]
-        _run(named, *(f"CREATE DATABASE {name}" for name in names))
-        try:
-            yield _beside(named, names[0]), _beside(named, names[1])
-        finally:
-            _run(named, *(f"DROP DATABASE {name} WITH (FORCE)" for name in names))
+        with _made(named) as urls:
+            yield urls
         return
-    with tempfile.TemporaryDirectory() as directory, embedded_postgres(Path(directory) / "cluster") as url:
-        _run(url, "CREATE DATABASE bench_owner", "CREATE DATABASE bench_follower")
-        yield _beside(url, "bench_owner"), _beside(url, "bench_follower")
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        embedded_postgres(Path(directory) / "cluster") as url,
+        _made(url) as urls,
+    ):
+        yield urls
 
 
-def _beside(url: str, name: str) -> str:
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+@contextmanager
+def _made(server: str) -> Iterator[tuple[str, str]]:
+    """The owner's database, and the follower's with a role that owns it, as the kit gives it one."""
+    name, parts = f"strangler_bench_{secrets.token_hex(4)}", urlsplit(server)
+    _run(
+        server,
+        f"CREATE ROLE {name} LOGIN PASSWORD '{name}'",
+        f"CREATE DATABASE {name}_owner",
+        f"CREATE DATABASE {name}_follower OWNER {name}",
+    )
+    address = f"{name}:{name}@{parts.netloc.rpartition('@')[2]}"
+    try:
+        yield (
+            urlunsplit(parts._replace(path=f"/{name}_owner")),
+            urlunsplit(parts._replace(netloc=address, path=f"/{name}_follower")),
+        )
+    finally:
+        _run(
+            server,
+            *(f"DROP DATABASE {name}_{side} WITH (FORCE)" for side in ("owner", "follower")),
+            f"DROP ROLE IF EXISTS {name}_applier",
+            f"DROP ROLE {name}",
+        )
 
 
 def _run(url: str, *statements: str) -> None:

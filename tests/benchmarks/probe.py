@@ -16,10 +16,9 @@ from strangler import config as project
 from strangler.config import Capability, Config
 from strangler.control.phases import Phase
 from strangler.control.store import connect
+from strangler.control.surroundings import Actual
 from strangler.envoy import gateway
 from strangler.errors import StranglerError
-from strangler.movement.backfill import backfill
-from strangler.movement.sides import sides
 from strangler.run.load import HOME_HEADER
 from strangler.run.session import running_system
 from strangler.run.system import System
@@ -127,8 +126,9 @@ def stage() -> Iterator[Stage]:
     config = project.load(ROOT)
     capability = next(iter(config.capabilities.values()))
     with running_system(config) as system:
-        source, target = sides(config, capability, system)
-        backfill(source, target, capability.tables)
+        around = Actual(config, system)
+        around.capture(capability)
+        around.follow(capability, "the benchmark", None)
         set_up = Stage(config, system, capability)
         try:
             yield set_up

@@ -1,4 +1,4 @@
-"""Rows follow whatever writes them, on the running system and by the verbs; and follow no more once cancelled."""
+"""Rows follow whatever writes them, on the running system and by the verbs, until that is cancelled."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from django.test import Client
 admin = Client(HTTP_HOST="127.0.0.1")
 admin.force_login(get_user_model().objects.get(username="admin"))
 form = {"name": "Made by the admin", "slug": "made-by-the-admin"}
+delete = {"action": "delete_selected", "_selected_action": [1], "post": "yes"}
 answers = [
     admin.post("/admin/catalog/category/add/", form),
-    admin.post("/admin/catalog/review/", {"action": "delete_selected", "_selected_action": [1], "post": "yes"}),
+    admin.post("/admin/catalog/review/", delete),
 ]
 assert [answer.status_code for answer in answers] == [302, 302], answers
 """
@@ -34,7 +35,7 @@ assert [answer.status_code for answer in answers] == [302, 302], answers
 
 @pytest.fixture
 def following(project: Project) -> Iterator[Project]:
-    """The project with its reads in the shadow; what a test does to reviews is undone, and all is cancelled."""
+    """The project with its reads in the shadow; what a test did is undone, and all is cancelled."""
     on(project, "monolith", "CREATE TABLE reviews_before AS TABLE catalog_review")
     project.does("apply", CAPABILITY, "shadow")
     yield project

@@ -330,6 +330,11 @@ def test_history_tells_who_moved_what(
     assert len(json.loads(strangler("history catalog.read --limit 2 --json").text)) == 2
 
 
+def test_history_still_reads_when_a_kind_of_effect_is_no_more(strangler: Terminal, desk: Desk) -> None:
+    desk.store.begin(desk.store.standing(RUGS), SHADOW, "anna@loom", [("copy_rows", {"owner": "monolith"})])
+    assert "waiting: copy rows" in strangler("history").text
+
+
 def test_history_of_nothing(strangler: Terminal) -> None:
     assert strangler("history").text == "Nothing has been moved yet.\n"
 

@@ -12,8 +12,11 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
-from strangler.movement import switch
+from strangler.movement import capture, switch
+from strangler.movement.backfill import Tell
+from strangler.movement.follow import following
 from strangler.movement.switch import Side
+from strangler.movement.verify import verify
 from strangler.run.postgres import embedded_postgres
 from tests.strangler.movement.switching import NAME, TABLES, Homes
 
@@ -47,6 +50,27 @@ def _run(url: str, statements: tuple[str, ...]) -> list[tuple]:
         for statement in statements:
             cursor = connection.execute(statement)
         return cursor.fetchall() if cursor.description else []
+
+
+def copy(pair: Pair, *tables: str, chunk_rows: int = 50_000, progress: Tell | None = None) -> None:
+    """Make the tables follow, until nothing is left to do, and stop."""
+    with following(pair.owner, pair.applier, tables, chunk_rows=chunk_rows, progress=progress) as stream:
+        stream.catch_up()
+
+
+def copy_again(pair: Pair, *tables: str, chunk_rows: int = 50_000, progress: Tell | None = None) -> None:
+    """The same after a time in which nothing was captured: every row is compared."""
+    capture.remove(pair.owner)
+    copy(pair, *tables, chunk_rows=chunk_rows, progress=progress)
+
+
+def assert_equal(pair: Pair, *tables: str) -> None:
+    """Every row is the same on both sides, and the copy is at its end."""
+    found = verify(pair.owner, pair.follower, tables)
+    assert found.equal, found.reason
+    done = "SELECT count(*) FROM strangler_movement.backfill_progress WHERE finished_at IS NOT NULL"
+    assert pair.on_follower(done) == [(len(tables),)]
+    assert pair.on_follower("SELECT count(*) FROM strangler_movement.foreign_key_set_aside") == [(0,)]
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ import psycopg
 import pytest
 
 from strangler.movement import capture, windows
-from strangler.movement.backfill import backfill, copied
 from strangler.movement.errors import CopyRefused, FollowHeld
 from strangler.movement.follow import Following, following
+from tests.strangler.movement.conftest import assert_equal
 from tests.strangler.movement.values import AWKWARD
 
 RUG = """CREATE TABLE rug (
@@ -104,7 +104,7 @@ def test_a_value_is_followed_as_it_is(pair, type_):
         stream.catch_up()
     rows = 'SELECT id, "Value"::text, "Value" IS NULL FROM thing ORDER BY id'
     assert pair.on_follower(rows) == pair.on_owner(rows)
-    assert copied(pair.owner, pair.follower, ["thing"]).equal
+    assert_equal(pair, "thing")
 
 
 def test_columns_may_stand_in_another_order_and_keys_have_several(pair):
@@ -191,8 +191,7 @@ def test_rows_that_change_on_both_sides_of_the_copy_s_front_arrive_once(rugs):
             )
         stream.catch_up()
         assert_same(rugs)
-    state = copied(rugs.owner, rugs.follower, ["rug", "knot"])
-    assert state.complete, "the foreign keys are back, the copy is marked as finished"
+    assert_equal(rugs, "rug", "knot")
 
 
 def test_a_truncate_in_the_middle_of_the_copy(rugs):
@@ -350,12 +349,12 @@ def test_a_foreign_key_that_would_carry_a_delete_on_is_refused(rugs):
         pass
 
 
-def test_a_copy_is_refused_while_the_table_follows(rugs, monkeypatch):
+def test_a_second_follower_of_the_same_database_is_refused(rugs, monkeypatch):
     monkeypatch.setattr("strangler.movement.backfill.LOCK_WITHIN", 0.1)
     with follow(rugs) as stream:
         stream.catch_up()
-        with pytest.raises(CopyRefused, match="Another copy"):
-            backfill(rugs.owner, rugs.follower, ["rug"])
+        with pytest.raises(CopyRefused, match="Another follower"), follow(rugs):
+            pass
 
 
 def test_echo_is_told_by_the_applier_s_role(rugs, role):

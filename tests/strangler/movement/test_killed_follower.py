@@ -13,6 +13,7 @@ import time
 import psycopg
 import pytest
 
+from strangler.movement.errors import FollowFailed
 from strangler.movement.follow import following
 
 RUG = "CREATE TABLE rug (id int PRIMARY KEY, sku text NOT NULL UNIQUE, price numeric)"
@@ -87,6 +88,33 @@ def test_killed_in_the_middle_of_the_backfill_it_goes_on_after_the_last_chunk(ru
         assert rugs.on_follower("SELECT max(id) FROM rug") == [(400,)]
         stream.catch_up()
     assert rugs.on_follower(TABLE) == rugs.on_owner(TABLE)
+
+
+def test_a_table_that_was_migrated_since_the_kill_is_compared_row_by_row(rugs):
+    kill_in(rugs, "_copy_on", 4)
+    rugs.on_both("ALTER TABLE rug ADD COLUMN knots int")
+    rugs.on_owner("UPDATE rug SET knots = 7")
+    with following(rugs.owner, rugs.applier, ["rug"], chunk_rows=100) as stream:
+        assert stream.states == {"rug": "levelling"}
+        stream.catch_up()
+    assert rugs.on_follower(TABLE) == rugs.on_owner(TABLE)
+
+
+def test_a_chunk_and_its_progress_are_one_transaction(rugs):
+    """The database refuses to remember the third chunk: its rows must be gone too."""
+    with following(rugs.owner, rugs.applier, ["rug"], chunk_rows=100) as stream:
+        rugs.on_follower(
+            """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+               $$ BEGIN IF NEW.rows = 300 THEN RAISE 'not the third'; END IF; RETURN NEW; END $$""",
+            """CREATE TRIGGER refuse BEFORE UPDATE ON strangler_movement.backfill_progress
+               FOR EACH ROW EXECUTE FUNCTION refuse()""",
+        )
+        with pytest.raises(FollowFailed, match="not the third"):
+            stream.catch_up()
+    assert rugs.on_follower("SELECT count(*) FROM rug") == [(200,)]
+    assert rugs.on_follower("SELECT rows, after_key FROM strangler_movement.backfill_progress") == [
+        (200, ["200"])
+    ]
 
 
 def test_killed_in_the_middle_of_a_window_it_applies_the_window_again(rugs):
