@@ -38,6 +38,7 @@ SECRET_KEY = env.str("SECRET_KEY", default="") or read_or_make(
     STATE_DIRECTORY / "secret-key", lambda: secrets.token_urlsafe(50)
 )
 IDENTITY_KEY_FILE = Path(env.str("IDENTITY_KEY_FILE", default=str(STATE_DIRECTORY / "identity.jwk")))
+FRESHNESS_SIGNING_KEY = "monolith.identity.services.signing_key"
 
 if not env.str("DATABASE_URL", default=""):
     raise ImproperlyConfigured(
@@ -75,6 +76,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "strangler.chassis.health.HealthMiddleware",
     "strangler.chassis.fence.middleware.FenceMiddleware",
+    "strangler.chassis.freshness.WrittenMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -179,10 +179,25 @@ class Compare:
 
 @dataclass(frozen=True)
 class LoadRequest:
-    """A path template with {int:A:B} and {choice:a|b}, and its weight among the others."""
+    """One kind of request, and its weight among the others.
+
+    `path` and the texts of a body, `json` or `form`, are templates with {int:A:B} and {choice:a|b}. `users`
+    names who sends it (empty: any of the load's), `also` statuses that are no failure, and `shows` the field
+    of a write's answer that a read of the same path must show, at once.
+    """
 
     path: str
     weight: int
+    method: str = "GET"
+    json: Mapping[str, str] | None = None
+    form: Mapping[str, str] | None = None
+    users: tuple[str, ...] = ()
+    also: tuple[int, ...] = ()
+    shows: str = ""
+
+    @property
+    def writes(self) -> bool:
+        return self.method not in SAFE_METHODS
 
 
 @dataclass(frozen=True)
@@ -424,6 +439,9 @@ def _load(table: Table) -> Load:
         users=table.words("users", [""]),
         requests=tuple(_load_request(one) for one in table.array("requests")),
     )
+    for one in load.requests:
+        if unknown := [name for name in one.users if name not in load.users]:
+            table.fail(f"{one.path} is sent by {unknown[0]!r}, who isn't among 'users'.", "requests")
     if load.rate <= 0:
         table.fail("'rate' must be above 0 requests a second.", "rate")
     login.done()
@@ -432,6 +450,21 @@ def _load(table: Table) -> Load:
 
 
 def _load_request(table: Table) -> LoadRequest:
-    request = LoadRequest(table.get("path", str), table.get("weight", int, 1))
+    request = LoadRequest(
+        path=table.get("path", str),
+        weight=table.get("weight", int, 1),
+        method=table.get("method", str, "GET"),
+        json=table.texts("json", {}) or None,
+        form=table.texts("form", {}) or None,
+        users=table.words("users", []),
+        also=tuple(table.get("also", list, [])),
+        shows=table.get("shows", str, ""),
+    )
+    if request.method not in METHODS:
+        table.fail(f"'method' is one of {', '.join(METHODS)}, not {request.method!r}.", "method")
+    if request.json and request.form:
+        table.fail("A request has a 'json' body or a 'form', not both.", "form")
+    if request.shows and not request.writes:
+        table.fail(f"'shows' is for writes; {request.method} reads.", "shows")
     table.done()
     return request

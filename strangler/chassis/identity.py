@@ -153,6 +153,12 @@ def _fetch(url: str) -> Any:
 _sources: dict[str, PublicKeys] = {}
 
 
+def keys_of(wanted: str | None) -> KeySet:
+    """The issuer's public keys, as `PublicKeys.current` gives them."""
+    url: str = settings.IDENTITY_JWKS_URL
+    return _sources.setdefault(url, PublicKeys(url)).current(wanted)
+
+
 class TokenAuthentication(BaseAuthentication):
     """Takes `Authorization: Bearer <token>`; request.auth is the Caller, and request.user too."""
 
@@ -164,7 +170,7 @@ class TokenAuthentication(BaseAuthentication):
             raise AuthenticationFailed("Authorization reads 'Bearer <token>'.")
         try:
             token = words[1].decode("ascii")
-            caller = verify(token, self.keys(_key_id(token)))
+            caller = verify(token, self.keys(key_id(token)))
         except (JoseError, ValueError):
             raise AuthenticationFailed(
                 "The token isn't good, or not any more; ask for another one."
@@ -176,15 +182,15 @@ class TokenAuthentication(BaseAuthentication):
 
     def keys(self, wanted: str | None) -> KeySet:
         """The keys that may have signed a token."""
-        url: str = settings.IDENTITY_JWKS_URL
-        return _sources.setdefault(url, PublicKeys(url)).current(wanted)
+        return keys_of(wanted)
 
     def user_of(self, caller: Caller) -> Any:
         """What request.user is to be; a home that has users of its own says so here."""
         return caller
 
 
-def _key_id(token: str) -> str | None:
+def key_id(token: str) -> str | None:
+    """The id of the key that a token says it is signed with. Raises JoseError, or ValueError."""
     header: Sequence[str] = token.split(".")
     if len(header) != 3:
         raise ValueError("A token has three parts.")

@@ -14,7 +14,7 @@ from pathlib import Path
 from strangler import config
 from strangler.compare import store
 from strangler.compare.latency import ALPHA, Slower, slower
-from strangler.compare.observation import SETTLED
+from strangler.compare.observation import SETTLED, STALE
 from strangler.compare.tally import FieldSample, Tally
 from strangler.config import Capability
 from strangler.run.system import System
@@ -113,6 +113,11 @@ class Evidence:
     def settled(self) -> int:
         """Requests that differed at first and not when both homes were asked once more."""
         return self.reasons.get(SETTLED, 0)
+
+    @property
+    def stale(self) -> int:
+        """Requests that weren't comparable because the candidate lacked what the control had."""
+        return self.reasons.get(STALE, 0)
 
     @property
     def reasons(self) -> Mapping[str, int]:

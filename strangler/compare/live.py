@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg
 
 from strangler import config as configuration
-from strangler.compare import asking, recording, store
+from strangler.compare import asking, freshness, recording, store
 from strangler.compare.asking import Asker
 from strangler.compare.callers import Exchange, caller_of
 from strangler.compare.capture import Captured, CaptureDirectory
@@ -68,6 +68,9 @@ class Comparator:
             name: recording.Recording(recording.path_of(config.root, name), config.compare.record)
             for name in config.capabilities
         }
+        self.freshness = {
+            name: freshness.of(config, system, one) for name, one in config.capabilities.items()
+        }
         # What has left the monolith. Before, the other home may hold no rows: requests are recorded, and not
         # compared.
         self.compared: frozenset[str] = frozenset()
@@ -104,6 +107,8 @@ class Comparator:
                         self.tallies[left.capability].dropped[int(left.at)] += 1
                 done.set()
                 await storing
+                for one in self.freshness.values():
+                    await one.close()
                 for connection in (self._kept, self._phases):
                     if connection is not None:
                         connection.close()
@@ -161,7 +166,7 @@ class Comparator:
         timed = again or self._too_few_pairs()
         self._turn += 1
         ignores = Ignores(self.config.compare.ignores, datetime.date.today())
-        return await Look(capability, self._asker, ignores).observe(
+        return await Look(capability, self._asker, ignores, self.freshness[capability.name]).observe(
             route,
             request,
             token or "",

@@ -1,15 +1,31 @@
-"""Compares one request: asks who wasn't asked yet, judges, and looks twice before it says "different"."""
+"""Compares one request: asks who wasn't asked yet, judges, and looks twice before it says "different".
+
+While rows are written, the second look is what tells a bug from a write: the candidate is asked between two
+questions to the control, once it has all that the first of them saw. A control that said the same both times
+can't have changed in between, so a candidate that says something else is wrong.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from strangler.compare.asking import Asker
 from strangler.compare.errors import CouldNotAsk
+from strangler.compare.freshness import Freshness, Unfollowed
 from strangler.compare.ignores import Ignores
 from strangler.compare.judge import judge, outcome
-from strangler.compare.observation import SETTLED, Answer, Judged, Observation, Request, could_not_ask
+from strangler.compare.observation import (
+    SETTLED,
+    STALE,
+    Answer,
+    Difference,
+    Judged,
+    Observation,
+    Request,
+    could_not_ask,
+)
 from strangler.compare.walk import differences
 from strangler.config import Capability, Route
 
@@ -18,11 +34,12 @@ SECOND_LOOK_SECONDS = 0.1  # a write that fell between the first two answers has
 
 @dataclass(frozen=True)
 class Look:
-    """How requests of one capability are compared: whom to ask, and what is declared."""
+    """How requests of one capability are compared: whom to ask, what is declared, how fresh the rows are."""
 
     capability: Capability
     asker: Asker
     ignores: Ignores
+    freshness: Freshness = field(default_factory=Unfollowed)
 
     async def observe(
         self,
@@ -49,6 +66,8 @@ class Look:
         status, reason = 0, ""
 
         try:
+            if await self.freshness.is_behind():
+                raise _Stale
             if given is None or timed:
                 control, candidate = await self._both(request, token, candidate_first)
                 times = (control.milliseconds, candidate.milliseconds)
@@ -65,19 +84,16 @@ class Look:
 
             if outcome(judged) == "different":
                 await asyncio.sleep(SECOND_LOOK_SECONDS)
-                control_again, candidate_again = await self._both(request, token, not candidate_first)
-                noise |= _paths(control, control_again)
+                found, moved = await self._second_look(request, token)
                 first = {(one.difference.path, one.difference.kind) for one in judged}
-                standing = [
-                    one
-                    for one in differences(control_again, candidate_again)
-                    if (one.path, one.kind) in first
-                ]
+                standing = [one for one in found if (one.path, one.kind) in first]
                 if standing:
-                    judged = judge(str(route), standing, noise, self.ignores)
+                    judged = judge(str(route), standing, noise | moved, self.ignores)
                 else:
                     reason = SETTLED
                     judged = tuple(Judged(one.difference, "settled") for one in judged)
+        except _Stale:
+            reason, judged, times = STALE, (), None
         except CouldNotAsk as error:
             reason, judged, times = could_not_ask(error.home), (), None
 
@@ -93,12 +109,25 @@ class Look:
             times=times,
         )
 
+    async def _second_look(self, request: Request, token: str) -> tuple[Sequence[Difference], set[str]]:
+        """What differs now, and the paths at which the control moved meanwhile."""
+        before = await self.asker.ask(self.capability.owner, request, token)
+        if await self.freshness.is_behind():
+            raise _Stale
+        candidate = await self.asker.ask(self.capability.home, request, token)
+        after = await self.asker.ask(self.capability.owner, request, token)
+        return differences(before, candidate), _paths(before, after)
+
     async def _both(self, request: Request, token: str, candidate_first: bool) -> tuple[Answer, Answer]:
         homes = (self.capability.owner, self.capability.home)
         answers = {}
         for home in reversed(homes) if candidate_first else homes:
             answers[home] = await self.asker.ask(home, request, token)
         return answers[homes[0]], answers[homes[1]]
+
+
+class _Stale(Exception):
+    """The candidate lacks what the control has, and didn't get it in time."""
 
 
 def _paths(first: Answer, second: Answer) -> set[str]:

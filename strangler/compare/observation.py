@@ -15,6 +15,7 @@ Verdict = Literal["different", "excused", "ignored", "settled"]
 
 # Reasons of "not comparable", as they are counted and printed.
 SETTLED = "settled on the second look"
+STALE = "stale: the candidate lacked what the control had"
 TRUNCATED = "the captured body was cut off"
 UNDECODED = "the body's encoding isn't known here"
 NOBODY = "answered by neither home"

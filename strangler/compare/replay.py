@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from urllib.parse import urlsplit
 
-from strangler.compare import asking
+from strangler.compare import asking, freshness
 from strangler.compare.asking import Asker
 from strangler.compare.callers import issue
 from strangler.compare.errors import CouldNotCompare
@@ -47,7 +47,8 @@ async def replay(
     tally, turns = Tally(capability), count()
 
     async with asking.session(CONCURRENCY) as session:
-        look = Look(capability, Asker(session, system.homes), ignores)
+        fresh = freshness.of(config, system, capability)
+        look = Look(capability, Asker(session, system.homes), ignores, fresh)
 
         async def work(rest: Iterator[Recorded]) -> None:
             for one in rest:
@@ -65,6 +66,8 @@ async def replay(
                     workers.create_task(work(rest))
         except ExceptionGroup as group:
             raise group.exceptions[0] from None
+        finally:
+            await fresh.close()
     if not tally.outcomes:
         raise CouldNotCompare(
             f"None of the {len(recorded)} recorded requests belongs to a route of {capability.name}. "

@@ -13,7 +13,7 @@ import orjson
 from strangler.compare.evidence import Evidence, FieldEvidence, RouteEvidence
 from strangler.compare.ignores import Ignores
 from strangler.compare.latency import TAIL, Slower, quantile
-from strangler.compare.observation import SETTLED
+from strangler.compare.observation import SETTLED, STALE
 
 MINIMUM_COVERAGE = 0.9  # of what came in; below it, finding no difference says nothing
 SIDE = 60  # characters of one side of a sample in a text
@@ -79,14 +79,13 @@ def text(report: Report) -> str:
     lines = [f"{seen.capability}: control {seen.control}, candidate {seen.candidate}, {report.source}", ""]
     lines += [f"  {report.verdict}", ""]
     lines += _table(
-        ("route", "compared", "same", "different", "excused", "ignored", "settled", "not compared"),
+        ("route", "compared", "same", "different", "excused", "ignored", "settled", "stale", "not compared"),
         [
             (
                 route.route,
                 route.comparable,
                 *(route.outcomes.get(name, 0) for name in ("same", "different", "excused", "ignored")),
-                route.reasons.get(SETTLED, 0),
-                route.outcomes.get("not comparable", 0) - route.reasons.get(SETTLED, 0),
+                *apart(route),
             )
             for route in seen.routes
         ],
@@ -126,6 +125,12 @@ def text(report: Report) -> str:
             "and excuses nothing any more. Mend the field, or declare it anew."
         )
     return "\n".join(lines) + "\n"
+
+
+def apart(route: RouteEvidence) -> tuple[int, int, int]:
+    """Requests that weren't comparable: settled, stale, and for any other reason."""
+    settled, stale = route.reasons.get(SETTLED, 0), route.reasons.get(STALE, 0)
+    return settled, stale, route.outcomes.get("not comparable", 0) - settled - stale
 
 
 def _field(one: FieldEvidence, report: Report) -> list[str]:
@@ -214,6 +219,7 @@ def _plain(report: Report) -> dict[str, Any]:
             name: getattr(seen, name)
             for name in (
                 "captured", "dropped", "comparable", "same", "different", "excused", "ignored", "settled",
+                "stale",
                 "shapes", "shapes_different", "coverage", "reasons", "critical",
             )
         },
@@ -246,7 +252,7 @@ def html(reports: Sequence[Report], *, now: datetime.datetime) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["marked"] = marked
-    environment.globals.update(percentiles=percentiles, SETTLED=SETTLED)
+    environment.globals.update(percentiles=percentiles, apart=apart)
     return environment.get_template("report.html.j2").render(reports=reports, now=now)
 
 

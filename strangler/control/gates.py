@@ -32,7 +32,8 @@ class Evidence(Protocol):
 
     `shapes` counts the distinct requests among the compared ones: by route, path, query and kind of caller;
     `shapes_different` those among them that were ever answered differently.
-    `coverage` is the share of captured requests that were compared, or None where nothing was captured.
+    `coverage` is the share of captured requests that were compared, or None where nothing was captured;
+    `stale` counts those that weren't because the service lacked what the monolith had.
     `latencies` has milliseconds by home, `differing` the unexcused differences by route and field, the most
     frequent first, `critical` those in fields declared critical, and `slower` the routes that take provably
     more than (1 + slack) times as long at the service.
@@ -48,6 +49,8 @@ class Evidence(Protocol):
     def different(self) -> int: ...
     @property
     def excused(self) -> int: ...
+    @property
+    def stale(self) -> int: ...
     @property
     def shapes(self) -> int: ...
     @property
@@ -384,13 +387,14 @@ def coverage(capability: Capability, facts: Facts) -> Gate:
         f"{seen.captured:,} captured, {seen.comparable:,} compared, {seen.dropped:,} dropped: "
         f"{percent(seen.coverage)} covered"
     )
+    if seen.stale:
+        sentence = sentence.replace(" dropped:", f" dropped, {seen.stale:,} stale:")
     if passed:
         return Gate("coverage", True, f"{sentence}, {percent(MINIMUM_COVERAGE)} needed.")
-    return Gate(
-        "coverage",
-        False,
-        f"{sentence}, {percent(MINIMUM_COVERAGE)} needed. Lower [compare] sample, or raise its queue.",
-    )
+    hint = "Lower [compare] sample, or raise its queue."
+    if seen.stale > seen.dropped:
+        hint = f"The rows of {capability.home} were behind; they must follow before answers say anything."
+    return Gate("coverage", False, f"{sentence}, {percent(MINIMUM_COVERAGE)} needed. {hint}")
 
 
 def critical(capability: Capability, facts: Facts) -> Gate:

@@ -65,6 +65,7 @@ class Status:
                 "shapes": seen.shapes,
                 "different": seen.different,
                 "excused": seen.excused,
+                "stale": seen.stale,
                 "coverage": seen.coverage,
                 "critical": list(seen.critical),
             },

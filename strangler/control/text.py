@@ -189,7 +189,8 @@ def _evidence(seen: Status) -> str:
     share = "nothing" if found.coverage is None else percent(found.coverage)
     return (
         f"{found.captured:,} captured, {found.comparable:,} compared ({share}), {found.dropped:,} dropped; "
-        f"{found.different:,} differ, {found.excused:,} excused."
+        f"{found.different:,} differ, {found.excused:,} excused"
+        f"{f', {found.stale:,} stale' if found.stale else ''}."
     )
 
 

@@ -13,14 +13,17 @@ from urllib.parse import urlsplit
 
 from strangler.config import Config, Gateway
 from strangler.envoy.names import (
+    BEHIND_HEADER,
     CAPABILITY_HEADER,
     EXCHANGE_FILTER,
     EXTENSION,
     HOME_HEADER,
     LISTENER,
+    METADATA,
     ROUTES,
     STATS,
     TYPE,
+    WRITTEN_COOKIE,
     Resource,
     capture_filter,
 )
@@ -119,7 +122,7 @@ def _anything_but(word: str) -> str:
 
 
 def _filters(config: Config, system: System) -> list[Resource]:
-    filters: list[Resource] = []
+    filters = [_written(), _unsaid()]
     if config.gateway.exchange:
         filters.append(_exchange(config.gateway))
     if config.compare.sample > 0:
@@ -127,6 +130,33 @@ def _filters(config: Config, system: System) -> list[Resource]:
         filters += [_capture(name, system) for name, one in config.capabilities.items() if one.kind == "read"]
     router = {"@type": f"{EXTENSION}filters.http.router.v3.Router", "suppress_envoy_headers": True}
     return [*filters, {"name": "router", "typed_config": router}]
+
+
+def _written() -> Resource:
+    """Keeps the position of the client's last write for the router, which hands it on as a header."""
+    return {
+        "name": "written",
+        "typed_config": {
+            "@type": f"{EXTENSION}filters.http.header_to_metadata.v3.Config",
+            "request_rules": [
+                {
+                    "cookie": WRITTEN_COOKIE,
+                    "on_header_present": {"metadata_namespace": METADATA, "key": "written", "type": "STRING"},
+                }
+            ],
+        },
+    }
+
+
+def _unsaid() -> Resource:
+    """Takes from answers what homes say to the gateway alone."""
+    return {
+        "name": "unsaid",
+        "typed_config": {
+            "@type": f"{EXTENSION}filters.http.header_mutation.v3.HeaderMutation",
+            "mutations": {"response_mutations": [{"remove": BEHIND_HEADER}]},
+        },
+    }
 
 
 def _exchange(gateway: Gateway) -> Resource:

@@ -15,7 +15,11 @@ EXCHANGE_FILTER = "exchange"
 HOME_HEADER = "x-strangler-home"  # who answered; Envoy reads it from the endpoint that did
 CAPABILITY_HEADER = "x-strangler-capability"
 CANARY_COOKIE = "strangler-canary"  # given to callers who show nothing else to be recognised by
-METADATA = "strangler"  # the namespace of an endpoint's metadata
+METADATA = "strangler"  # the namespace of an endpoint's metadata, and of a request's
+
+# The position of a client's last write, and what a home answers that lacks it (strangler.chassis.freshness).
+WRITTEN_COOKIE, WRITTEN_HEADER = "strangler-written", "x-written"
+BEHIND_HEADER = "x-strangler-behind"
 
 
 def capture_filter(capability: str) -> str:

@@ -13,6 +13,7 @@ from strangler.config import SAFE_METHODS, Capability, Config
 from strangler.control.phases import MONOLITH, Phase
 from strangler.envoy.errors import HomeUnroutable
 from strangler.envoy.names import (
+    BEHIND_HEADER,
     CANARY_COOKIE,
     CAPABILITY_HEADER,
     EXCHANGE_FILTER,
@@ -20,6 +21,7 @@ from strangler.envoy.names import (
     METADATA,
     ROUTES,
     TYPE,
+    WRITTEN_HEADER,
     Resource,
     capture_filter,
     with_fallback,
@@ -41,11 +43,13 @@ _OTHER_HOME_NEXT = {
 _BACK_OFF = {"base_interval": "0.005s", "max_interval": "0.05s"}
 _NOTHING_WAS_SENT = "connect-failure,refused-stream,reset-before-request"
 
-# A read that failed on its way is asked again: of the other home, where there is one.
+# A read that failed on its way is asked again: of the other home, where there is one. So is one whose client
+# has written what the home that was asked doesn't have yet.
 _READ = {
     "timeout": "15s",
     "retry_policy": {
-        "retry_on": "gateway-error,reset,connect-failure,refused-stream",
+        "retry_on": "gateway-error,reset,connect-failure,refused-stream,retriable-headers",
+        "retriable_headers": [{"name": BEHIND_HEADER, "present_match": True}],
         "num_retries": 3,
         "per_try_timeout": "5s",
         "retry_priority": _OTHER_HOME_NEXT,
@@ -87,7 +91,15 @@ def route_configuration(config: Config, phases: Mapping[str, Phase]) -> Resource
                 "name": "everything",
                 "domains": ["*"],
                 "routes": [*routes, *_everything_else(config)],
-                "request_headers_to_add": [_header("x-forwarded-host", "%REQ(:authority)%")],
+                "request_headers_to_add": [
+                    _header("x-forwarded-host", "%REQ(:authority)%"),
+                    # Cookies may be taken away on the way to a service; this one still has to get there.
+                    _header(
+                        WRITTEN_HEADER,
+                        f"%DYNAMIC_METADATA({METADATA}:written)%",
+                        append="ADD_IF_ABSENT",
+                    ),
+                ],
                 # The endpoint that answered says whose it is, so this holds after a fallback too.
                 "response_headers_to_add": [_header(HOME_HEADER, f"%UPSTREAM_METADATA({METADATA}:home)%")],
             }

@@ -33,12 +33,15 @@ class Window:
     """What was counted between two moments.
 
     `homes` and `routes` hold latencies in milliseconds, by the home that answered and by route; a failure
-    without any answer has no latency. `failures` are the first few, `kinds` counts all of them.
+    without any answer has no latency. `failures` are the first few, `kinds` counts all of them. `writes` are
+    counted among the requests, and `read_back` the reads that had to show a write just made.
     """
 
     seconds: float = 0.0
     ok: int = 0
     failed: int = 0
+    writes: int = 0
+    read_back: int = 0
     homes: dict[str, list[float]] = field(default_factory=dict)
     routes: dict[str, list[float]] = field(default_factory=dict)
     failed_routes: Counter[str] = field(default_factory=Counter)
@@ -81,6 +84,8 @@ def as_values(window: Window) -> dict[str, Any]:
         "seconds": round(window.seconds, 3),
         "requests": window.requests,
         "failed": window.failed,
+        "writes": window.writes,
+        "read_back": window.read_back,
         "kinds": dict(window.kinds),
         "homes": {home: _figures(values) for home, values in sorted(window.homes.items())},
         "routes": {
@@ -89,6 +94,12 @@ def as_values(window: Window) -> dict[str, Any]:
         },
         "failures": [asdict(failure) for failure in window.failures],
     }
+
+
+def among(*windows: Window) -> str:
+    """How many of the requests were writes, in brackets; nothing where none was."""
+    writes, read_back = sum(one.writes for one in windows), sum(one.read_back for one in windows)
+    return f" ({writes:,} writes, {read_back:,} read back at once)" if writes else ""
 
 
 def _figures(latencies: list[float]) -> dict[str, float]:
@@ -115,7 +126,7 @@ def as_table(window: Window) -> Group:
     table.add_section()
     for route, figures in values["routes"].items():
         add(route, figures, f"{figures['failed']:,.0f}")
-    end = Text(f"{window.requests:,} requests in {window.seconds:.1f} s (latencies in ms), ")
+    end = Text(f"{window.requests:,} requests{among(window)} in {window.seconds:.1f} s (latencies in ms), ")
     end.append(f"{window.failed:,} failed", "bold red" if window.failed else "green")
     lines = [
         Text(

@@ -1,7 +1,10 @@
-"""Load for the gateway: mixed reads by several users, at a steady rate, every answer counted.
+"""Load for the gateway: mixed reads and writes by several users, at a steady rate, every answer counted.
 
 The loop is open: a request's moment comes whether or not the one before it was answered, and its latency
 counts from that moment. A gateway that stalls is slow for everybody who had to wait, as for real clients.
+
+A user writes one thing after the other, and a write may be followed at once by a read of the same path, which
+has to show it.
 """
 
 from __future__ import annotations
@@ -14,9 +17,9 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from http import HTTPMethod
 from pathlib import Path
 from types import TracebackType
@@ -27,11 +30,13 @@ import rich_click as click
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
+from yarl import URL
 
 from strangler import config as project
 from strangler.config import Config
 from strangler.errors import StranglerError, UsageError
 from strangler.run.answers import Failure, Window, as_table, as_values, percentile
+from strangler.run.sending import Kind, Sent, kinds
 
 __all__ = ["LoadGenerator", "LoginFailed", "Window", "command", "percentile"]
 
@@ -39,63 +44,15 @@ HOME_HEADER = "x-strangler-home"
 NOBODY = "unknown"  # the home of an answer that names none
 LONGEST = 3600.0  # seconds
 GET = HTTPMethod.GET.value
+CSRF_COOKIE, CSRF_HEADER = "csrftoken", "X-CSRFToken"  # as Django names them
 
 
 class LoginFailed(StranglerError):
     """A user can't log in, so the load would not be the one that was asked for."""
 
 
-Choose = Callable[[random.Random], str]
-PLACEHOLDER = re.compile(r"\{(\w+):([^{}]*)\}")
-
-
-def template(text: str) -> Callable[[random.Random], str]:
-    """A path with {int:A:B} and {choice:a|b|c}, as a function that draws one; UsageError for other words."""
-    pieces: list[str | Choose] = []
-    end = 0
-    for found in PLACEHOLDER.finditer(text):
-        pieces += [text[end : found.start()], _placeholder(text, *found.groups())]
-        end = found.end()
-    pieces.append(text[end:])
-    return lambda source: "".join(one if isinstance(one, str) else one(source) for one in pieces)
-
-
-def _placeholder(text: str, kind: str, argument: str) -> Choose:
-    if kind == "choice" and argument:
-        words = argument.split("|")
-        return lambda source: source.choice(words)
-    if kind == "int" and (found := re.fullmatch(r"(-?\d+):(-?\d+)", argument)):
-        low, high = int(found[1]), int(found[2])
-        if low <= high:
-            return lambda source: str(source.randint(low, high))
-    raise UsageError(
-        f"{text!r} under [[load.requests]] has a placeholder that can't be read: {{{kind}:{argument}}}. "
-        "Known are {int:A:B} with A <= B, and {choice:a|b|c}. No load was sent."
-    )
-
-
-@dataclass(frozen=True)
-class _Request:
-    """An entry of [[load.requests]]: how to draw its path, its label, and the content type it expects."""
-
-    path: Choose
-    route: str
-    accept: str
-
-
-def _request(config: Config, text: str) -> _Request:
-    draw = template(text)
-    example = draw(random.Random(0))  # nosec B311 # any path of this template claims the same route
-    claimed = next(
-        (route for one in config.capabilities.values() if (route := one.route_of(GET, example))), None
-    )
-    plain = f"{GET} {text.partition('?')[0]}"
-    api = claimed is not None or text.startswith("/api/")
-    return _Request(draw, str(claimed or plain), "application/json" if api else "text/html")
-
-
 class LoadGenerator:
-    """Sends mixed reads to `base_url`, `rate` a second, as `users` ("" is anonymous).
+    """Sends mixed requests to `base_url`, `rate` a second, as `users` ("" is anonymous).
 
     Rate and users are those of strangler.toml unless given.
     At most `concurrency` requests are under way; beyond that the next ones wait, and their waiting counts.
@@ -124,8 +81,11 @@ class LoadGenerator:
         self._began = self._window_began = time.perf_counter()
         self._config = config
         self._source = random.Random(seed)  # nosec B311 # draws paths, guards nothing
-        self._requests = [_request(config, one.path) for one in config.load.requests]
-        self._weights = [one.weight for one in config.load.requests]
+        self._kinds = kinds(config, self.users)
+        if not self._kinds:
+            raise UsageError("Every request in strangler.toml is sent by users that aren't among these.")
+        self._weights = [one.weight for one in self._kinds]
+        self._writing = {user: asyncio.Lock() for user in self.users}
         self._slots = asyncio.Semaphore(concurrency)
         self._patience = timeout
         self._timeout = aiohttp.ClientTimeout(total=timeout)
@@ -159,10 +119,10 @@ class LoadGenerator:
                     if time.perf_counter() > self._began + seconds + self._patience:
                         self._give_up(count - number)
                         break
-                    request = self._source.choices(self._requests, self._weights)[0]
-                    user = self._source.choice(self.users)
-                    path = request.path(self._source)
-                    under_way.create_task(self._ask(clients[user], user, request, path, due))
+                    kind = self._source.choices(self._kinds, self._weights)[0]
+                    user = self._source.choice(kind.users)
+                    sent = kind.draw(self._source)
+                    under_way.create_task(self._send(clients, user, kind, sent, due))
             self.total.seconds = time.perf_counter() - self._began
         return self.total
 
@@ -172,32 +132,57 @@ class LoadGenerator:
             window.failed += count
             window.kinds["not sent"] += count
 
-    async def _ask(
-        self, client: aiohttp.ClientSession, user: str, request: _Request, path: str, due: float
-    ) -> None:
-        home, milliseconds, failure = NOBODY, None, None
+    async def _send(self, clients: _Clients, user: str, kind: Kind, sent: Sent, due: float) -> None:
         try:
-            async with client.get(
-                self.base_url + path, headers={"Accept": request.accept}, allow_redirects=False
+            if not kind.writes:
+                await self._ask(clients, user, kind, sent, due)
+                return
+            async with self._writing[user]:
+                answer = await self._ask(clients, user, kind, sent, max(due, time.perf_counter()))
+                if kind.shows and answer is not None:
+                    read = replace(kind, method=GET, route=f"{kind.route}, read back", writes=False)
+                    value = _field(answer, kind.shows)
+                    await self._ask(clients, user, read, Sent(sent.path), time.perf_counter(), value)
+        finally:
+            self._slots.release()
+
+    async def _ask(
+        self, clients: _Clients, user: str, kind: Kind, sent: Sent, due: float, shown: object = None
+    ) -> bytes | None:
+        """Count one request; its answer, where it came and was none of those from 300 on.
+
+        `shown` is what the answer must show, if anything.
+        """
+        home, milliseconds, failure, body, status = NOBODY, None, None, b"", 0
+        path = sent.path
+        try:
+            async with clients[user].request(
+                kind.method,
+                self.base_url + path,
+                json=sent.json,
+                data=sent.form,
+                headers={"Accept": kind.accept} | (clients.proof(user) if kind.writes else {}),
+                allow_redirects=False,
             ) as answer:
-                home = answer.headers.get(HOME_HEADER, NOBODY)
+                home, status = answer.headers.get(HOME_HEADER, NOBODY), answer.status
                 body = await answer.read()
                 milliseconds = (time.perf_counter() - due) * 1000
-                if kind := self._what_failed(answer, user, request):
+                if what := self._what_failed(answer, user, kind) or _stale(body, kind, shown):
                     said = body[:200].decode("utf-8", "replace")
                     request_id = answer.headers.get("x-request-id")
-                    failure = Failure(kind, user, path, answer.status, home, said, request_id)
+                    failure = Failure(what, user, path, status, home, said, request_id)
         except TimeoutError:
             failure = Failure("timeout", user, path, 0, home, f"no answer in {self._patience:g} s", None)
         except (aiohttp.ClientError, OSError) as error:
             said = str(error) or type(error).__name__
             failure = Failure("connection", user, path, 0, home, said, None)
-        finally:
-            self._slots.release()
         for window in (self.total, self._window):
-            window.record(request.route, home, milliseconds, failure)
+            window.record(kind.route, home, milliseconds, failure)
+            window.writes += kind.writes
+            window.read_back += shown is not None
+        return body if failure is None and 200 <= status < 300 else None
 
-    def _what_failed(self, answer: aiohttp.ClientResponse, user: str, request: _Request) -> str | None:
+    def _what_failed(self, answer: aiohttp.ClientResponse, user: str, kind: Kind) -> str | None:
         """The kind of failure that an answer is, if it is one.
 
         404 is none: a number drawn at random may name nothing, or nothing that this user may see.
@@ -205,11 +190,23 @@ class LoadGenerator:
         if answer.status >= 500:
             return "server error"
         if answer.status >= 400:
-            return None if answer.status == 404 else "refused"
+            return None if answer.status in (404, *kind.also) else "refused"
         if answer.status >= 300:
             to_login = self._config.load.login_path in answer.headers.get("Location", "")
             return "session lost" if user and to_login else None
-        return None if answer.content_type == request.accept else "content type"
+        return None if kind.writes or answer.content_type == kind.accept else "content type"
+
+
+def _field(body: bytes, name: str) -> object:
+    """A field of a JSON object; "" where it can't be had, which no answer shows."""
+    try:
+        return json.loads(body).get(name, "")
+    except (ValueError, AttributeError):
+        return ""
+
+
+def _stale(body: bytes, kind: Kind, shown: object) -> str | None:
+    return None if shown is None or _field(body, kind.shows) == shown != "" else "stale read"
 
 
 class _Clients:
@@ -249,6 +246,12 @@ class _Clients:
         for session in self._sessions.values():
             await session.close()
         await self._connector.close()
+
+    def proof(self, user: str) -> dict[str, str]:
+        """Headers that show Django that a write comes from its own pages: the cookie's token once more."""
+        cookies = self[user].cookie_jar.filter_cookies(URL(self._base_url))
+        token = cookies.get(CSRF_COOKIE)
+        return {CSRF_HEADER: token.value, "Referer": self._base_url + "/"} if token else {}
 
     async def log_in(self) -> None:
         """Log in everybody who has a name, all at once; LoginFailed names who can't, and why."""
@@ -315,8 +318,9 @@ def command(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Send mixed reads through the gateway, and count every answer.
+    """Send mixed reads and writes through the gateway, and count every answer.
 
+    A write that must be seen at once is read back; one that isn't there yet is a stale read, and failed.
     Ctrl-C ends it with what was counted so far. Exits with 1 if a request failed.
     """
     config = project.load(root)

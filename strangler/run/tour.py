@@ -28,7 +28,7 @@ from strangler.control.plan import Plan
 from strangler.control.store import Transition
 from strangler.control.transition import advance_at, take_back_at
 from strangler.errors import StranglerError
-from strangler.run.answers import Window, percentile
+from strangler.run.answers import Window, among, percentile
 from strangler.run.load import LoadGenerator
 from strangler.run.system import System
 
@@ -47,7 +47,7 @@ class Leg:
     """One phase of the tour: when it began, what clients got, and how long the change took.
 
     `effect` is the time in seconds from the order to the gateway's word that it routes so; None for the phase
-    that the tour began in. `compared` and `different` count the requests captured in this phase.
+    that the tour began in. `compared`, `different` and `stale` count the requests captured in this phase.
     """
 
     phase: Phase
@@ -56,6 +56,7 @@ class Leg:
     effect: float | None
     compared: int = 0
     different: int = 0
+    stale: int = 0
 
 
 @dataclass
@@ -83,6 +84,10 @@ class TourResult:
         return sum(leg.compared for leg in self.legs)
 
     @property
+    def stale(self) -> int:
+        return sum(leg.stale for leg in self.legs)
+
+    @property
     def ok(self) -> bool:
         """Every leg was gone, something was compared, and nothing failed or differed."""
         return not self.stopped and not self.failed and not self.different and self.compared > 0
@@ -97,7 +102,7 @@ def tour(config: Config, system: System, console: Console, name: str | None = No
     result = TourResult(capability)
     console.print(
         f"\n[bold]The tour[/]: {capability.name} moves from {capability.owner} to the service "
-        f"{capability.home}, with {config.load.rate:g} requests a second at {system.gateway}.\n"
+        f"{capability.home}, with {config.load.rate:g} reads and writes a second at {system.gateway}.\n"
     )
     try:
         with at_desk(config, system, OPERATOR) as desk:
@@ -119,10 +124,15 @@ def tour(config: Config, system: System, console: Console, name: str | None = No
 def counted(legs: list[Leg], system: System, name: str) -> list[Leg]:
     """The legs with what was compared in each: all since it began, less all since the next one began."""
     seen = [evidence(system, name, since=leg.since) for leg in legs]
-    later = [(one.comparable, one.different) for one in seen[1:]] + [(0, 0)]
+    later = [(one.comparable, one.different, one.stale) for one in seen[1:]] + [(0, 0, 0)]
     return [
-        replace(leg, compared=one.comparable - compared, different=one.different - different)
-        for leg, one, (compared, different) in zip(legs, seen, later, strict=True)
+        replace(
+            leg,
+            compared=one.comparable - compared,
+            different=one.different - different,
+            stale=one.stale - stale,
+        )
+        for leg, one, (compared, different, stale) in zip(legs, seen, later, strict=True)
     ]
 
 
@@ -265,7 +275,7 @@ def as_table(result: TourResult) -> Table:
     table.add_column("effect\nms", justify="right")
     for home in homes:
         table.add_column(f"{home}\nanswers", justify="right")
-    for word in ("failed", "compared", "differing"):
+    for word in ("writes", "failed", "compared", "differing", "stale"):
         table.add_column(word, justify="right")
     for home in homes:
         table.add_column(f"{home}\np50 / p95 ms", justify="right")
@@ -274,9 +284,11 @@ def as_table(result: TourResult) -> Table:
             str(leg.phase),
             "" if leg.effect is None else f"{leg.effect * 1000:.0f}",
             *(f"{leg.window.answers(home):,}" for home in homes),
+            f"{leg.window.writes:,}",
             _alarm(leg.window.failed),
             f"{leg.compared:,}" if leg.compared or leg.phase != MONOLITH else "",
             _alarm(leg.different),
+            f"{leg.stale:,}",
             *(_latencies(leg.window.homes.get(home, [])) for home in homes),
         )
     return table
@@ -285,8 +297,9 @@ def as_table(result: TourResult) -> Table:
 def verdict(result: TourResult) -> Text:
     """One sentence on how it went, and what failed first, if anything did."""
     sentence = (
-        f"{result.requests:,} requests, {result.failed:,} failed; "
-        f"{result.compared:,} compared, {result.different:,} differing."
+        f"{result.requests:,} requests{among(*(leg.window for leg in result.legs))}, "
+        f"{result.failed:,} failed; "
+        f"{result.compared:,} compared, {result.different:,} differing, {result.stale:,} stale."
     )
     text = Text(sentence, "bold green" if result.ok else "bold red")
     if result.stopped:

@@ -25,6 +25,7 @@ class FakeEvidence:
     comparable: int = 400
     different: int = 0
     excused: int = 2
+    stale: int = 0
     shapes: int = 380
     shapes_different: int = 0
     coverage: float | None = 1.0

@@ -20,10 +20,15 @@ def test_the_tour_moves_compares_and_comes_back(project: Project) -> None:
     assert "It already runs." in toured.out
     legs = re.findall(r"^│ +([a-z]+(?:=\d+)?) +│(.*)│$", toured.out, re.MULTILINE)
     assert tuple(phase for phase, _ in legs) == PHASES
-    said = re.search(r"([\d,]+) requests, 0 failed; ([\d,]+) compared, 0 differing\.", toured.out)
+    said = re.search(
+        r"([\d,]+) requests \(([\d,]+) writes, ([\d,]+) read back at once\), 0 failed; "
+        r"([\d,]+) compared, 0 differing, [\d,]+ stale\.",
+        toured.out,
+    )
     assert said
-    requests, compared = (int(number.replace(",", "")) for number in said.groups())
+    requests, writes, read_back, compared = (int(number.replace(",", "")) for number in said.groups())
     assert requests > 1000
+    assert writes > read_back > 20
     assert compared > 300  # fewer can't have passed the gates
 
     moves = project.does("history", "catalog.read", "--json").json

@@ -29,6 +29,7 @@ IDENTITY_JWKS_URL = env.str("IDENTITY_JWKS_URL")
 INSTALLED_APPS = ["rest_framework", "drf_spectacular", "drf_standardized_errors", "extracted.catalog"]
 MIDDLEWARE = [
     "strangler.chassis.health.HealthMiddleware",
+    "strangler.chassis.freshness.BehindMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
 ]

@@ -11,6 +11,7 @@ import itertools
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -32,12 +33,13 @@ def token_for(name: str) -> str:
 class RugHome:
     """One home. `bug` seeds one of BUGS, or "late": each price is right from its second answer on, as after a
     write. `quirk` may be "clock", a field that is never twice the same. `pace` is the time for an answer, in
-    seconds."""
+    seconds. `prices` gives a rug's price in cents."""
 
     name: str
     bug: str = ""
     quirk: str = ""
     pace: float = 0.001
+    prices: Callable[[int], int] = lambda number: 4990 + 37 * number
     asked: list[tuple[str, str, str]] = field(default_factory=list)  # target, Host, Authorization
     exchanged: int = 0
 
@@ -73,7 +75,7 @@ class RugHome:
         return 200, self._with_clock(self.rug(number, target))
 
     def rug(self, number: int, target: str) -> dict[str, object]:
-        cents = 4990 + 37 * number
+        cents = self.prices(number)
         if self.bug == "late" and (target, number) not in self._seen:
             self._seen.add((target, number))
             cents -= 100

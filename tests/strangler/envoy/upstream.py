@@ -1,6 +1,7 @@
 """A home to stand behind Envoy: `upstream.py PORT NAME` answers each request with what it was asked, as JSON.
 
 /slow/SECONDS waits first; a service answers with the status that the header x-status asks for.
+A service answers that it is behind where x-written is "ahead".
 /api/identity/token/ gives a session "s-USER" the header "Bearer token-of-USER", a session "nobody-…"
 nothing, and refuses every other with 401. /_asked is the number of requests for each path so far.
 """
@@ -26,6 +27,8 @@ def answer(
         return 200, [], dict(asked)
     if name != "monolith" and (status := dict(headers).get("x-status")):
         return int(status), [], told
+    if name != "monolith" and dict(headers).get("x-written") == "ahead":
+        return 421, ["x-strangler-behind: 1", "retry-after: 1"], told
     if path == "/api/identity/token/":
         cookies = dict(headers).get("cookie", "")
         session = re.search(r"sessionid=([^;]+)", cookies)

@@ -20,7 +20,8 @@ from aiohttp import web
 from strangler import config as project
 from strangler.errors import UsageError
 from strangler.run.answers import Window, as_values, percentile
-from strangler.run.load import LoadGenerator, LoginFailed, check_host, template
+from strangler.run.load import LoadGenerator, LoginFailed, check_host
+from strangler.run.sending import template
 
 TOKEN = "t0ken-of-the-form"
 

@@ -1,0 +1,136 @@
+"""Whoever writes sees it at once, though the service answers and its rows don't follow at the moment."""
+
+from __future__ import annotations
+
+import http.cookiejar
+import json
+import os
+import re
+import signal
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from tests.journeys.project import Project, until
+
+PRODUCT = "/api/catalog/products/1/"  # of the seller that staff1 works for
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One answer: who gave it, the price in it, and all its headers."""
+
+    home: str
+    price: str
+    headers: dict[str, str]
+
+
+class Staff:
+    """staff1 with a session, whose client keeps cookies."""
+
+    def __init__(self, gateway: str) -> None:
+        self.gateway, self.jar = gateway, http.cookiejar.CookieJar()
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(self.jar)
+        )
+        page = self._opener.open(gateway + "/account/login/").read().decode()
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+        assert token
+        form = f"username=staff1&password=demo&csrfmiddlewaretoken={token[1]}"
+        self._opener.open(gateway + "/account/login/", form.encode())
+
+    def cookie(self, name: str) -> str:
+        return next((one.value or "" for one in self.jar if one.name == name), "")
+
+    def price(self, price: str) -> Seen:
+        """Change the product's price."""
+        request = urllib.request.Request(
+            self.gateway + PRODUCT,
+            json.dumps({"price": price}).encode(),
+            {"Content-Type": "application/json", "X-CSRFToken": self.cookie("csrftoken")},
+            method="PATCH",
+        )
+        return self._seen(request)
+
+    def read(self) -> Seen:
+        return self._seen(urllib.request.Request(self.gateway + PRODUCT))
+
+    def token(self) -> str:
+        with self._opener.open(self.gateway + "/api/identity/token/") as answer:
+            return str(answer.headers["Authorization"])
+
+    def _seen(self, request: urllib.request.Request) -> Seen:
+        with self._opener.open(request, timeout=20) as answer:
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+            return Seen(headers.get("x-strangler-home", ""), json.load(answer)["price"], headers)
+
+
+def read_with(gateway: str, **headers: str) -> Seen:
+    """A read by a client that keeps no cookies."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(urllib.request.Request(gateway + PRODUCT, headers=named), timeout=20) as answer:
+        return Seen(answer.headers["x-strangler-home"], json.load(answer)["price"], {})
+
+
+@contextmanager
+def stopped(project: Project, name: str) -> Iterator[None]:
+    """A process that stands still until the block ends."""
+    pid = project.row(name)["pid"]
+    os.killpg(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(pid, signal.SIGCONT)
+
+
+@pytest.fixture
+def staff(switched: Project) -> Staff:
+    until(lambda: switched.ask(PRODUCT).home == "catalog", "the service to answer")
+    return Staff(switched.gateway)
+
+
+def test_a_write_is_seen_at_once_while_the_follower_stands_still(switched: Project, staff: Staff) -> None:
+    staff.price("10.10")
+    until(lambda: read_with(switched.gateway).price == "10.10", "the service to have the price")
+
+    with stopped(switched, "follower"):
+        written = staff.price("20.20")
+        assert "HttpOnly" in written.headers["set-cookie"]
+        assert read_with(switched.gateway) == Seen("catalog", "10.10", {})  # what everybody else still sees
+
+        seen = staff.read()
+        assert (seen.home, seen.price) == ("monolith", "20.20")
+        assert "x-strangler-behind" not in seen.headers
+
+        # A client of the API with a token, by header or by a cookie of its own making.
+        carried = {"authorization": staff.token(), "x_written": written.headers["x-written"]}
+        assert read_with(switched.gateway, **carried).price == "20.20"
+        carried = {
+            "authorization": staff.token(),
+            "cookie": f"strangler-written={written.headers['x-written']}",
+        }
+        assert read_with(switched.gateway, **carried).price == "20.20"
+
+        for broken in ("garbage", "..", written.headers["x-written"][:-8] + "AAAAAAAA", "%00", "a" * 4000):
+            for by in ({"x_written": broken}, {"cookie": f"strangler-written={broken}"}):
+                assert read_with(switched.gateway, **by) == Seen("catalog", "10.10", {})
+
+    until(lambda: staff.read().home == "catalog", "the service to have followed")
+    assert staff.read().price == "20.20"
+
+
+def test_in_a_canary_whoever_the_service_answers_sees_their_writes_too(
+    switched: Project, staff: Staff
+) -> None:
+    switched.does("reverse", "catalog.read", "--to", "canary=99")
+    try:
+        with stopped(switched, "follower"):
+            staff.price("30.30")
+            assert read_with(switched.gateway, x_strangler_use="service").price != "30.30"
+            assert {staff.read().price for _ in range(5)} == {"30.30"}
+    finally:
+        switched.does("apply", "catalog.read", "switched", "--wait", "60")

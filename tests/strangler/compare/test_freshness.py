@@ -1,0 +1,317 @@
+"""An answer of a candidate that lacks rows is counted apart, and a true difference is found all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from strangler.compare import evidence, freshness
+from strangler.compare.errors import CouldNotAsk
+from strangler.compare.evidence import Evidence
+from strangler.compare.freshness import Followed, Unfollowed
+from strangler.compare.live import Comparator
+from strangler.config import Config
+from strangler.control import gates
+from strangler.movement.follow import following
+from strangler.run.system import System
+from tests.strangler.compare.conftest import Project
+
+Make = Callable[..., Project]
+
+
+class Rows:
+    """An owner's and a follower's database with a table of rugs, and a follower that goes step by step."""
+
+    def __init__(self, server: str, name: str, password: str) -> None:
+        parts = urlsplit(server)
+
+        def url(database: str, login: str = "") -> str:
+            host = parts.netloc.rpartition("@")[2]
+            netloc = f"{login}:{password}@{host}" if login else parts.netloc
+            return urlunsplit(parts._replace(netloc=netloc, path=f"/{database}"))
+
+        self.owner, self.follower = url(f"{name}_owner"), url(f"{name}_follower", name)
+        self.applier = url(f"{name}_follower", f"{name}_applier")
+        self._turn = threading.Lock()
+        self._readers: dict[str, psycopg.Connection[Any]] = {}
+
+    def write(self, statement: str = "UPDATE rug SET price = price + 1 WHERE id = 7") -> None:
+        with psycopg.connect(self.owner, autocommit=True) as connection:
+            connection.execute(statement)
+
+    def price(self, url: str, number: int) -> int:
+        with self._turn:
+            if url not in self._readers:
+                self._readers[url] = psycopg.connect(url, autocommit=True)
+        found = self._readers[url].execute("SELECT price FROM rug WHERE id = %s", [number]).fetchone()
+        return found[0] if found else 0
+
+    def close(self) -> None:
+        for reader in self._readers.values():
+            reader.close()
+
+    def catch_up(self) -> None:
+        with following(self.owner, self.applier, ["rug"]) as stream:
+            stream.catch_up()
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """A follower that runs until the block ends."""
+        ended = threading.Event()
+
+        def run() -> None:
+            with following(self.owner, self.applier, ["rug"]) as stream:
+                while not ended.is_set():
+                    if stream.step().idle:
+                        time.sleep(0.01)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    @contextmanager
+    def written(self, statement: str, pause: float = 0.002) -> Iterator[None]:
+        """Constant writes at the owner until the block ends."""
+        ended = threading.Event()
+
+        def run() -> None:
+            with psycopg.connect(self.owner, autocommit=True) as connection:
+                while not ended.wait(pause):
+                    connection.execute(statement)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+@pytest.fixture
+def rows(server: str) -> Iterator[Rows]:
+    name, password = f"fresh_{secrets.token_hex(4)}", secrets.token_hex(8)
+    made = Rows(server, name, password)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+        connection.execute(f"CREATE ROLE {name}_applier LOGIN PASSWORD '{password}' IN ROLE {name}")
+        connection.execute(f"CREATE DATABASE {name}_owner")
+        connection.execute(f"CREATE DATABASE {name}_follower OWNER {name}")
+        try:
+            for url in (made.owner, made.follower):
+                with psycopg.connect(url, autocommit=True) as own:
+                    own.execute("CREATE TABLE rug (id int PRIMARY KEY, price int)")
+            made.write("INSERT INTO rug SELECT n, 4990 + 37 * n FROM generate_series(1, 30) AS n")
+            yield made
+        finally:
+            made.close()
+            for statement in (
+                f"DROP DATABASE {name}_owner WITH (FORCE)",
+                f"DROP DATABASE {name}_follower WITH (FORCE)",
+                f"DROP ROLE {name}_applier",
+                f"DROP ROLE {name}",
+            ):
+                connection.execute(statement)
+
+
+def capability(**changes: object) -> SimpleNamespace:
+    return SimpleNamespace(**{"owner": "monolith", "home": "service", "tables": ("rug",)} | changes)
+
+
+def is_behind(rows: Rows, meanwhile: Callable[[], object] | None = None) -> bool:
+    async def ask() -> bool:
+        seen = Followed(capability(), rows.owner, rows.follower)  # type: ignore[arg-type]
+        try:
+            later = asyncio.create_task(asyncio.to_thread(meanwhile or (lambda: None)))
+            found = await seen.is_behind()
+            await later
+            return found
+        finally:
+            await seen.close()
+
+    return asyncio.run(ask())
+
+
+def test_a_follower_that_has_every_change_is_not_behind(rows: Rows) -> None:
+    rows.catch_up()
+    rows.write()
+    assert is_behind(rows)
+    rows.catch_up()
+    assert not is_behind(rows)
+
+
+def test_changes_that_come_within_a_moment_are_waited_for(rows: Rows) -> None:
+    rows.catch_up()
+    rows.write()
+
+    def later() -> None:
+        time.sleep(0.2)
+        rows.catch_up()
+
+    assert not is_behind(rows, later)
+
+
+def test_what_is_written_after_the_question_is_not_waited_for(rows: Rows) -> None:
+    rows.catch_up()
+    with rows.followed(), rows.written("UPDATE rug SET price = price + 1 WHERE id = 7"):
+        assert not any(is_behind(rows) for _ in range(5))
+
+
+def test_rows_that_nobody_follows_yet_say_nothing(rows: Rows) -> None:
+    assert not is_behind(rows)
+    assert isinstance(freshness.of(CONFIG_WITHOUT_DATABASES, SYSTEM, capability()), Unfollowed)  # type: ignore[arg-type]
+
+
+CONFIG_WITHOUT_DATABASES: Config = SimpleNamespace(  # type: ignore[assignment]
+    homes={"monolith": SimpleNamespace(database=None), "service": SimpleNamespace(database=None)}
+)
+SYSTEM: System = SimpleNamespace(databases={})  # type: ignore[assignment]
+
+
+def test_a_follower_that_lost_its_watermark_or_fills_is_behind(rows: Rows) -> None:
+    rows.catch_up()
+    with psycopg.connect(rows.follower, autocommit=True) as follower:
+        follower.execute("UPDATE strangler_movement.followed SET state = 'levelling'")
+        assert is_behind(rows)
+        follower.execute("DROP SCHEMA strangler_movement CASCADE")
+    assert is_behind(rows)
+
+
+def test_a_long_wait_in_vain_is_not_repeated_until_the_follower_is_back(rows: Rows) -> None:
+    async def ask() -> list[float]:
+        seen, took = Followed(capability(), rows.owner, rows.follower), []  # type: ignore[arg-type]
+        for expected in (True, True, True, False):
+            if not expected:
+                await asyncio.to_thread(rows.catch_up)
+            began = time.monotonic()
+            assert await seen.is_behind() is expected
+            took.append(time.monotonic() - began)
+        await seen.close()
+        return took
+
+    rows.catch_up()
+    rows.write()
+    first, *others, _ = asyncio.run(ask())
+    assert first >= freshness.PATIENCE > 2 * max(others)
+
+
+def test_a_database_that_is_away_is_not_taken_for_fresh(rows: Rows) -> None:
+    rows.catch_up()
+
+    async def ask() -> None:
+        seen = Followed(capability(), rows.owner, "postgresql://nobody@127.0.0.1:1/none")  # type: ignore[arg-type]
+        try:
+            await seen.is_behind()
+        finally:
+            await seen.close()
+
+    with pytest.raises(CouldNotAsk, match="service"):
+        asyncio.run(ask())
+
+
+# ── The comparator ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def shop(project: Make, rows: Rows) -> Callable[..., Project]:
+    """Two homes that read their rugs' prices from the two databases."""
+
+    def make(**bugs: str) -> Project:
+        made = project(**bugs)
+        for home, url in ((made.control, rows.owner), (made.candidate, rows.follower)):
+            home.prices = lambda number, url=url: rows.price(url, number)
+        text = (made.root / "strangler.toml").read_text()
+        text = text.replace("[homes.monolith]", '[homes.monolith]\ndatabase = "owner"')
+        text = text.replace("[homes.service]", '[homes.service]\ndatabase = "follower"')
+        text = text.replace('home = "service"', 'home = "service"\ntables = ["rug"]')
+        text = '[databases.owner]\nenv = "O"\n[databases.follower]\nenv = "F"\n' + text
+        (made.root / "strangler.toml").write_text(text)
+        return made
+
+    return make
+
+
+def compared(project: Project, rows: Rows) -> Evidence:
+    databases = project.system.databases | {"owner": rows.owner, "follower": rows.follower}
+    system = replace(project.system, databases=databases)
+
+    async def run() -> None:
+        stop, comparator = asyncio.Event(), Comparator(project.config, system)
+        running = asyncio.create_task(comparator.run(stop))
+        while any(project.system.capture_directory.iterdir()):
+            await asyncio.sleep(0.02)
+        await comparator.queue.join()
+        stop.set()
+        await running
+
+    asyncio.run(run())
+    return evidence.evidence(project.system, "rugs.read", since=None)
+
+
+@pytest.mark.parametrize("home", ["monolith", "service"])
+def test_a_stopped_follower_makes_answers_stale_and_not_different_and_holds(
+    shop: Make, rows: Rows, home: str
+) -> None:
+    rows.catch_up()
+    project = shop()
+    rows.write()
+    for number in (6, 7, 8):  # of which one differs: whether they are left out doesn't hang on that
+        project.capture(f"/api/rugs/{number}/", home=home)
+    seen = compared(project, rows)
+    assert (seen.captured, seen.stale, seen.comparable, seen.different) == (3, 3, 0, 0)
+
+    held = gates.coverage(project.config.capability("rugs.read"), SimpleNamespace(evidence=seen))  # type: ignore[arg-type]
+    assert not held.passed
+    assert "3 stale" in held.sentence
+    assert "service" in held.sentence
+
+
+def test_a_follower_that_comes_back_is_compared_again(shop: Make, rows: Rows) -> None:
+    rows.catch_up()
+    project = shop()
+    rows.write()
+    project.capture("/api/rugs/7/")
+    assert compared(project, rows).stale == 1
+    rows.catch_up()
+    project.capture("/api/rugs/7/")
+    seen = compared(project, rows)
+    assert (seen.same, seen.stale) == (1, 1)
+
+
+def test_under_constant_writes_nothing_differs_that_is_the_same(shop: Make, rows: Rows) -> None:
+    rows.catch_up()
+    project = shop()
+    with rows.followed(), rows.written("UPDATE rug SET price = price + 1 WHERE id < 4"):
+        for number in range(30):
+            project.capture(f"/api/rugs/{1 + number % 6}/" if number % 3 else "/api/rugs/?page=1")
+        seen = compared(project, rows)
+    assert (seen.captured, seen.different) == (30, 0)
+    assert seen.comparable > 10
+
+
+def test_under_constant_writes_a_true_difference_is_found(shop: Make, rows: Rows) -> None:
+    rows.catch_up()
+    project = shop(bug="price")
+    with rows.followed(), rows.written("UPDATE rug SET price = price + 1 WHERE id < 4"):
+        for number in range(20):
+            project.capture(f"/api/rugs/{1 + number}/")
+        seen = compared(project, rows)
+    assert seen.different > 10  # those that nobody writes at the moment
+    assert {(one.path, one.critical) for one in seen.fields if one.verdict == "different"} == {
+        ("$.price", True)
+    }
