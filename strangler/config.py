@@ -118,12 +118,14 @@ class Switch:
     """What a move of ownership is held to, in seconds.
 
     `quiet`: for how long no other context may have written the rows. `fence`: how long it may be raised until
-    anybody may undo. `soak`: how long the new owner must have owned until the old tables may go.
+    anybody may undo. `soak`: how long the new owner must have owned until the old tables may go. `largest`:
+    bytes of the largest body that is kept to be sent again; a larger one that meets the fence is refused.
     """
 
     quiet: float
     fence: float
     soak: float
+    largest: int
 
 
 @dataclass(frozen=True)
@@ -378,6 +380,7 @@ def _capability(name: str, table: Table, homes: Mapping[str, Home], gateway: Gat
             quiet=float(switch.get("quiet", (int, float), 3600.0)),
             fence=float(switch.get("fence", (int, float), 10.0)),
             soak=float(switch.get("soak", (int, float), 86400.0)),
+            largest=switch.get("largest", int, 1 << 20),
         ),
     )
     if capability.phase.name not in PHASES[kind]:

@@ -19,7 +19,7 @@ from psycopg import sql
 from strangler.movement.errors import SwitchHeld, SwitchRefused
 from strangler.movement.tables import Connection, sentence
 
-SQLSTATE = "STR01"
+SQLSTATES = ("STR01", "STR02")  # the rows are moving; they have moved
 LOCK_MILLISECONDS = 200  # writers queue behind a lock that waits: it gives up early, and comes again
 ATTEMPTS, PAUSE_SECONDS = 15, 0.05
 OLD_SECONDS = 5.0  # a transaction that has written and is older than this isn't waited for
@@ -177,4 +177,4 @@ def _table(name: str) -> sql.Identifier:
 
 def refusal(error: psycopg.Error) -> str | None:
     """What a fence said, if this error is one's; else None."""
-    return sentence(error) if error.sqlstate == SQLSTATE else None
+    return sentence(error) if error.sqlstate in SQLSTATES else None

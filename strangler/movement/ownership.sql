@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS strangler_ownership.unit (
     CHECK ((state = 'fenced') = (deadline IS NOT NULL))
 );
 
--- What a raised fence says. SQLSTATE STR01 is how programs know it, whatever the words are.
+-- What a raised fence says. Programs know it by its SQLSTATE: STR01 while the rows move, STR02 once they have.
 CREATE OR REPLACE FUNCTION strangler_ownership.refuse() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -28,7 +28,7 @@ DECLARE
 BEGIN
     SELECT * INTO unit FROM strangler_ownership.unit WHERE name = TG_ARGV[0];
     RAISE EXCEPTION USING
-        ERRCODE = 'STR01',
+        ERRCODE = CASE unit.state WHEN 'follower' THEN 'STR02' ELSE 'STR01' END,
         MESSAGE = CASE unit.state
             WHEN 'follower' THEN format('the rows of %s belong to %s, and are only followed here: %s was refused',
                                         unit.name, unit.other, TG_TABLE_NAME)

@@ -21,10 +21,14 @@ _current: ContextVar[Footprint | None] = ContextVar("footprint", default=None)
 
 @dataclass
 class Footprint:
-    """`lasting` names what can't be taken back; `fenced` is what a fence said, "" if none did."""
+    """`lasting` names what can't be taken back; `fenced` is what a fence said, "" if none did.
+
+    `moving`: the rows are on their way, so that the same request may be accepted in a moment.
+    """
 
     lasting: list[str] = field(default_factory=list)
     fenced: str = ""
+    moving: bool = True
     waiting: set[int] = field(default_factory=set)  # transactions under way that have written
 
     @property
@@ -60,10 +64,10 @@ def reached_out(what: str) -> None:
         now.lasting.append(what)
 
 
-def met_fence(said: str) -> None:
+def met_fence(said: str, *, moving: bool) -> None:
     """A fence has refused something in this request."""
     if now := _current.get():
-        now.fenced = said
+        now.fenced, now.moving = said, moving
 
 
 def begin() -> None:

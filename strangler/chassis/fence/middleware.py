@@ -19,9 +19,10 @@ FENCED = "x-strangler-fenced"
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 NOTHING_DONE = "These rows are moving to another home. Nothing was done; send the request again."
+MOVED = "These rows belong to another home now. Nothing was done; {said}"
 PARTLY_DONE = (
-    "These rows are moving to another home, and a part of this request had been done by then ({done}). "
-    "Look at what is there before you send it again."
+    "These rows belong to another home by now, and a part of this request had been done ({done}). Look at "
+    "what is there before you send it again."
 )
 
 
@@ -38,7 +39,9 @@ class FenceMiddleware:
             if named and request.method not in SAFE and not self._owns(named):
                 return refusal(request, done)
             answer = self._get_response(request)
-            # Whatever a view has made of the error, the client must know that its write was refused.
+            # Whatever a view has made of the error, the client must know that its write was refused. A
+            # request of the capability goes to whoever owns the rows by now; any other comes back here.
+            done.moving |= bool(named)
             return refusal(request, done) if done.fenced else answer
 
     def _owns(self, capability: str) -> bool:
@@ -54,14 +57,19 @@ class FenceMiddleware:
 
 def refusal(request: HttpRequest, done: footprint.Footprint) -> HttpResponse:
     """503, with or without the word that the request may be sent again."""
-    said = NOTHING_DONE if done.clean else PARTLY_DONE.format(done="; ".join(dict.fromkeys(done.lasting)))
+    if not done.clean:
+        said = PARTLY_DONE.format(done="; ".join(dict.fromkeys(done.lasting)))
+    else:
+        said = NOTHING_DONE if done.moving else MOVED.format(said=" ".join(done.fenced.split()))
     if request.path.startswith(problems.API):
         answer: HttpResponse = JsonResponse(
-            problems.problem(503, "moving", said), status=503, content_type=problems.MEDIA_TYPE
+            problems.problem(503, "moving" if done.moving else "moved", said),
+            status=503,
+            content_type=problems.MEDIA_TYPE,
         )
     else:
         answer = HttpResponse(f"{done.fenced or said}\n{said}\n", status=503, content_type="text/plain")
-    if done.clean:
+    if done.clean and done.moving:
         answer[FENCED] = "1"
         answer["Retry-After"] = "1"
     return answer

@@ -16,14 +16,15 @@ from django.db.backends.signals import connection_created
 
 from strangler.chassis.fence import footprint
 
-SQLSTATE = "STR01"  # what a raised fence says, and nothing else does
+MOVING, MOVED = "STR01", "STR02"  # what a raised fence says: the rows are moving just now, or have moved
 _LOCKING = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+UPDATE|UPDATE|(?:KEY\s+)?SHARE)\b", re.IGNORECASE)
 _WRITING = re.compile(
     r"\s*(?:INSERT|UPDATE|DELETE|MERGE|TRUNCATE|COPY|CALL|WITH\b.*\b(?:INSERT|UPDATE|DELETE)\b)",
     re.IGNORECASE | re.DOTALL,
 )
 _NOT_OWNED = """
-SELECT u.name, u.other, t FROM strangler_ownership.unit AS u, unnest(u.tables) AS t WHERE u.state <> 'owner'
+SELECT u.name, u.other, u.state, t FROM strangler_ownership.unit AS u, unnest(u.tables) AS t
+WHERE u.state <> 'owner'
 """
 
 
@@ -34,7 +35,7 @@ class Fenced(DatabaseError):
 def is_fenced(error: BaseException | None) -> bool:
     """Whether a fence refused something: this error, or what it was raised from."""
     while error is not None:
-        if isinstance(error, Fenced) or getattr(error, "sqlstate", None) == SQLSTATE:
+        if isinstance(error, Fenced) or getattr(error, "sqlstate", None) in (MOVING, MOVED):
             return True
         error = error.__cause__
     return False
@@ -72,26 +73,26 @@ class _Watcher:
             answer = execute(sql, params, many, context)
         except DatabaseError as error:
             if is_fenced(error):
-                self.note(str(error))
+                self.note(str(error), moving=getattr(error.__cause__, "sqlstate", None) == MOVING)
             raise
         if _WRITING.match(sql):
             footprint.wrote(self.connection)
         return answer
 
-    def note(self, said: str) -> None:
+    def note(self, said: str, *, moving: bool) -> None:
         """A fence refused something: remember it until this transaction ends."""
         if self.connection.in_atomic_block:
             self.refused = said
-        footprint.met_fence(said)
+        footprint.met_fence(said, moving=moving)
 
     def _refuse_lock(self, sql: str) -> None:
-        for name, other, table in self._not_owned():
+        for name, other, state, table in self._not_owned():
             if f'"{table}"' in sql or re.search(rf"\b{re.escape(table)}\b", sql):
                 said = f"the rows of {name} belong to {other}: {table} was not locked"
-                self.note(said)
+                self.note(said, moving=state != "follower")
                 raise Fenced(said)
 
-    def _not_owned(self) -> list[tuple[str, str, str]]:
+    def _not_owned(self) -> list[tuple[str, str, str, str]]:
         with self.connection.connection.cursor() as cursor:  # past the wrappers: it is no statement of theirs
             if not self._knows_owners:
                 cursor.execute("SELECT to_regclass('strangler_ownership.unit') IS NOT NULL")

@@ -32,9 +32,12 @@ def fence():
     def put(state: State) -> None:
         with psycopg.connect(_url(), autocommit=True) as home:
             home.execute("DROP SCHEMA IF EXISTS strangler_ownership CASCADE")
+            first = State.OWNER if state is State.FENCED else state
             ownership.establish(
-                home, NAME, ["rug"], state, other="service", advice="Write at /api/rugs/.", applier="nobody"
+                home, NAME, ["rug"], first, other="service", advice="Write at /api/rugs/.", applier="nobody"
             )
+            if state is State.FENCED:
+                ownership.raise_fence(home, NAME, epoch=1, seconds=60)
 
     sql("CREATE TABLE rug (id int PRIMARY KEY, price int)", "CREATE TABLE knot (id int PRIMARY KEY)")
     sql("INSERT INTO rug VALUES (1, 1)")
@@ -98,7 +101,7 @@ def test_a_home_without_any_fence_does_everything(fence):
 
 
 def test_a_refused_transaction_that_did_nothing_else_may_be_sent_again(fence):
-    fence(State.FOLLOWER)
+    fence(State.FENCED)
 
     @transaction.atomic
     def view():
@@ -116,7 +119,7 @@ def test_a_refused_transaction_that_did_nothing_else_may_be_sent_again(fence):
 
 def test_an_error_caught_in_a_savepoint_undoes_the_whole_transaction(fence):
     """Without the guard the knot would be there, and the client told that nothing was done."""
-    fence(State.FOLLOWER)
+    fence(State.FENCED)
 
     def view():
         with transaction.atomic():
@@ -150,7 +153,7 @@ def called_somebody() -> None:
 
 @pytest.mark.parametrize("done", [committed_before, sent_a_task, called_somebody])
 def test_a_refusal_after_a_side_effect_is_not_sent_again(fence, done):
-    fence(State.FOLLOWER)
+    fence(State.FENCED)
 
     def view():
         done()
@@ -164,7 +167,7 @@ def test_a_refusal_after_a_side_effect_is_not_sent_again(fence, done):
 
 
 def test_what_was_rolled_back_is_no_side_effect(fence):
-    fence(State.FOLLOWER)
+    fence(State.FENCED)
 
     def view():
         with transaction.atomic():
@@ -174,6 +177,22 @@ def test_what_was_rolled_back_is_no_side_effect(fence):
             execute("UPDATE rug SET price = 2")
 
     assert ask(view)[FENCED] == "1"
+
+
+def test_what_can_never_be_accepted_here_again_is_not_sent_again(fence):
+    """The rows have moved, and the gateway sends this request here, whoever owns them."""
+    fence(State.FOLLOWER)
+
+    def view():
+        with pytest.raises(DatabaseError):
+            execute("UPDATE rug SET price = 2")
+
+    answer = ask(view)
+    assert FENCED not in answer
+    told = json.loads(answer.content)
+    assert told["code"] == "moved"
+    assert "Nothing was done" in told["detail"]
+    assert ask(view, **{CAPABILITY: NAME})[FENCED] == "1"  # this one goes to the owner
 
 
 # ── Locks ────────────────────────────────────────────────────────────────────────────────────────

@@ -14,7 +14,7 @@ import psycopg
 
 from strangler.movement import ownership, switch
 from strangler.movement.errors import MovementError
-from strangler.movement.fence import SQLSTATE
+from strangler.movement.fence import SQLSTATES
 from strangler.movement.follow import following
 from strangler.movement.ownership import State
 from strangler.movement.switch import Side, Switch
@@ -49,7 +49,7 @@ class Homes:
             try:
                 connection.execute("INSERT INTO rug (id, sku) VALUES (-1, 'is anybody there')")
             except psycopg.Error as error:
-                if error.sqlstate != SQLSTATE:
+                if error.sqlstate not in SQLSTATES:
                     raise
                 return False
             finally:
@@ -163,7 +163,7 @@ class Writers:
                             self.accepted[number] = home
                             break
                         except psycopg.Error as error:
-                            if error.sqlstate != SQLSTATE:
+                            if error.sqlstate not in SQLSTATES:
                                 raise
                     if stop.is_set():
                         return

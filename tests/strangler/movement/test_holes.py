@@ -73,7 +73,7 @@ def test_a_snapshot_older_than_the_fence_meets_it(homes):
         switch.raise_fence(begun)
         with pytest.raises(psycopg.Error) as refused:
             writer.execute("INSERT INTO rug (id, sku) VALUES (1000, 'OLD')")
-        assert refused.value.sqlstate == fence.SQLSTATE
+        assert refused.value.sqlstate in fence.SQLSTATES
         switch.undo(begun)
 
 
@@ -136,7 +136,7 @@ def test_truncate_cascade_from_outside_is_refused(homes):
         switch.raise_fence(begun)
         with pytest.raises(psycopg.Error, match="rug was refused") as refused:
             homes.sql("shop", "TRUNCATE loom CASCADE")
-        assert refused.value.sqlstate == fence.SQLSTATE
+        assert refused.value.sqlstate in fence.SQLSTATES
         switch.undo(begun)
 
 
@@ -153,7 +153,7 @@ def test_a_cascade_from_outside_is_refused(homes, action):
         switch.raise_fence(begun)
         with pytest.raises(psycopg.Error) as refused:
             homes.sql("shop", "DELETE FROM loom")
-        assert refused.value.sqlstate == fence.SQLSTATE
+        assert refused.value.sqlstate in fence.SQLSTATES
         switch.undo(begun)
     assert len(homes.sql("shop", "SELECT id FROM rug WHERE loom = 1")) == 20
 
