@@ -63,7 +63,8 @@ _SAFE = {
 }
 _UNSAFE = {
     "timeout": "60s",
-    "retry_policy": writes.until_owned(_NOTHING_WAS_SENT),  # any write may meet the fence of another context
+    # Any write may meet the fence of another context. A home that is down is waited for just as long.
+    "retry_policy": writes.until_owned(_NOTHING_WAS_SENT) | writes.SLOWLY,
 }
 
 

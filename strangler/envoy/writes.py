@@ -19,6 +19,8 @@ from strangler.envoy.names import CAPABILITY_HEADER, FENCED_HEADER, Resource, ow
 # A fence stands for seconds at most; each write under it is sent again a few dozen times a second.
 _BACK_OFF = {"base_interval": "0.01s", "max_interval": "0.03s"}
 _RETRIES = 2000
+# For writes of others, which meet a fence only by and by: about as many seconds as a fence may stand.
+SLOWLY: Resource = {"num_retries": 60, "retry_back_off": {"base_interval": "0.1s", "max_interval": "0.25s"}}
 _BEYOND = 5.0  # seconds that a write may take besides waiting for a fence
 
 
