@@ -87,8 +87,9 @@ def forget(follower: Connection, tables: Sequence[str]) -> None:
 
 def ordered(follower: Connection, *, holding: bool = False) -> Orders:
     """What is ordered; `holding` keeps it so until the transaction ends."""
+    if holding:
+        follower.execute("LOCK TABLE strangler_movement.ordered IN SHARE MODE")
     found = follower.execute(
         "SELECT capability, owner, tables FROM strangler_movement.ordered ORDER BY capability"
-        + (" FOR SHARE" if holding else "")
     )
     return {capability: (owner, tuple(tables)) for capability, owner, tables in found}

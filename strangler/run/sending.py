@@ -59,7 +59,7 @@ def _kind(config: Config, one: LoadRequest, users: tuple[str, ...]) -> Kind:
         (route for each in config.capabilities.values() if (route := each.route_of(one.method, example))),
         None,
     )
-    plain = f"{one.method} {one.path.partition('?')[0]}"
+    plain = f"{one.method} {PLACEHOLDER.sub('*', one.path.partition('?')[0])}"
     api = claimed is not None or one.path.startswith("/api/")
     return Kind(
         method=one.method,

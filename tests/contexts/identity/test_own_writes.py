@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
@@ -20,7 +21,6 @@ from monolith.identity.services import signing_key
 from strangler.chassis import identity
 from strangler.chassis.freshness import BehindMiddleware, Position, WrittenMiddleware, read, sign
 from strangler.movement import capture
-from strangler.movement.backfill import schema
 
 pytestmark = pytest.mark.django_db
 committing = pytest.mark.django_db(transaction=True)  # what it does is committed, as in a request
@@ -198,7 +198,8 @@ def test_over_https_the_cookie_stays_there(rugs: None) -> None:
 @pytest.fixture
 def follower() -> Iterator[Callable[[str | None], None]]:
     """This database as a follower's; moves its watermark to a snapshot."""
-    run(schema(), "INSERT INTO strangler_movement.watermark DEFAULT VALUES")
+    run((files("strangler.movement") / "schema.sql").read_text())
+    run("INSERT INTO strangler_movement.watermark DEFAULT VALUES")
 
     def move(snapshot: str | None) -> None:
         with connection.cursor() as cursor:

@@ -103,8 +103,8 @@ class Rows:
             thread.join()
 
 
-@pytest.fixture
-def rows(server: str) -> Iterator[Rows]:
+@pytest.fixture(scope="module")
+def databases(server: str) -> Iterator[Rows]:
     name, password = f"fresh_{secrets.token_hex(4)}", secrets.token_hex(8)
     made = Rows(server, name, password)
     with psycopg.connect(server, autocommit=True) as connection:
@@ -113,10 +113,6 @@ def rows(server: str) -> Iterator[Rows]:
         connection.execute(f"CREATE DATABASE {name}_owner")
         connection.execute(f"CREATE DATABASE {name}_follower OWNER {name}")
         try:
-            for url in (made.owner, made.follower):
-                with psycopg.connect(url, autocommit=True) as own:
-                    own.execute("CREATE TABLE rug (id int PRIMARY KEY, price int)")
-            made.write("INSERT INTO rug SELECT n, 4990 + 37 * n FROM generate_series(1, 30) AS n")
             yield made
         finally:
             made.close()
@@ -127,6 +123,25 @@ def rows(server: str) -> Iterator[Rows]:
                 f"DROP ROLE {name}",
             ):
                 connection.execute(statement)
+
+
+@pytest.fixture
+def rows(databases: Rows) -> Rows:
+    """Thirty rugs at the owner, and nothing at a follower that doesn't follow yet."""
+    for url in (databases.owner, databases.follower):
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("SET client_min_messages = warning")
+            connection.execute("DROP TABLE IF EXISTS rug")
+            connection.execute("DROP SCHEMA IF EXISTS strangler_capture, strangler_movement CASCADE")
+            connection.execute("CREATE TABLE rug (id int PRIMARY KEY, price int)")
+    databases.write("INSERT INTO rug SELECT n, 4990 + 37 * n FROM generate_series(1, 30) AS n")
+    return databases
+
+
+@pytest.fixture(autouse=True)
+def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of these followers stand still, and waiting for them is in vain."""
+    monkeypatch.setattr(freshness, "PATIENCE", 0.3)
 
 
 def capability(**changes: object) -> SimpleNamespace:
@@ -155,7 +170,10 @@ def test_a_follower_that_has_every_change_is_not_behind(rows: Rows) -> None:
     assert not is_behind(rows)
 
 
-def test_changes_that_come_within_a_moment_are_waited_for(rows: Rows) -> None:
+def test_changes_that_come_within_a_moment_are_waited_for(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freshness, "PATIENCE", 20.0)
     rows.catch_up()
     rows.write()
 
@@ -166,7 +184,10 @@ def test_changes_that_come_within_a_moment_are_waited_for(rows: Rows) -> None:
     assert not is_behind(rows, later)
 
 
-def test_what_is_written_after_the_question_is_not_waited_for(rows: Rows) -> None:
+def test_what_is_written_after_the_question_is_not_waited_for(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freshness, "PATIENCE", 5.0)
     rows.catch_up()
     with rows.followed(), rows.written("UPDATE rug SET price = price + 1 WHERE id = 7"):
         assert not any(is_behind(rows) for _ in range(5))
@@ -293,7 +314,10 @@ def test_a_follower_that_comes_back_is_compared_again(shop: Make, rows: Rows) ->
     assert (seen.same, seen.stale) == (1, 1)
 
 
-def test_under_constant_writes_nothing_differs_that_is_the_same(shop: Make, rows: Rows) -> None:
+def test_under_constant_writes_nothing_differs_that_is_the_same(
+    shop: Make, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freshness, "PATIENCE", 5.0)
     rows.catch_up()
     project = shop()
     with rows.followed(), rows.written("UPDATE rug SET price = price + 1 WHERE id < 4"):
@@ -304,7 +328,10 @@ def test_under_constant_writes_nothing_differs_that_is_the_same(shop: Make, rows
     assert seen.comparable > 10
 
 
-def test_under_constant_writes_a_true_difference_is_found(shop: Make, rows: Rows) -> None:
+def test_under_constant_writes_a_true_difference_is_found(
+    shop: Make, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freshness, "PATIENCE", 5.0)
     rows.catch_up()
     project = shop(bug="price")
     with rows.followed(), rows.written("UPDATE rug SET price = price + 1 WHERE id < 4"):

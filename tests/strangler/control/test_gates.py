@@ -167,6 +167,16 @@ def test_ninety_percent_of_what_was_captured_must_be_compared(
     assert passes or "89.9 % covered" in gate.sentence
 
 
+def test_a_service_that_is_behind_for_ever_holds_and_is_named(capability: Capability) -> None:
+    seen = FakeEvidence(captured=400, comparable=90, stale=310, coverage=0.225)
+    gate = gates.coverage(capability, facts(seen))
+    assert not gate.passed
+    assert "310 stale: 22.5 % covered" in gate.sentence
+    assert gate.sentence.endswith(
+        "The rows of catalog were behind; they must follow before answers say anything."
+    )
+
+
 def test_one_critical_difference_holds(capability: Capability) -> None:
     gate = gates.critical(
         capability, facts(FakeEvidence(critical=("GET /rugs/<int:pk>/ $.price (value, 1 times)",)))

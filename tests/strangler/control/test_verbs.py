@@ -58,6 +58,15 @@ def test_status_in_a_canary_that_is_held(
     golden("status_held", strangler("status catalog.read").text)
 
 
+def test_status_counts_stale_answers_apart(
+    strangler: Terminal, at: Callable[[Phase], None], world: FakeSurroundings
+) -> None:
+    at(SHADOW)
+    world.seen = FakeEvidence(captured=120, comparable=110, stale=10, coverage=0.9166)
+    assert "0 differ, 2 excused, 10 stale." in strangler("status catalog.read").text
+    assert json.loads(strangler("status catalog.read --json").text)[0]["evidence"]["stale"] == 10
+
+
 def test_status_of_what_has_switched(
     strangler: Terminal, golden: Golden, at: Callable[[Phase], None]
 ) -> None:
