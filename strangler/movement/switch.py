@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 import psycopg
 
-from strangler.movement import capture, handover, orders, ownership
+from strangler.movement import capture, handover, orders, ownership, recorder
 from strangler.movement.backfill import lay_schema
 from strangler.movement.errors import FollowFailed, SwitchHeld, SwitchLost, SwitchRefused
 from strangler.movement.ownership import Belief, State, Verdict, verdict
@@ -58,7 +58,7 @@ class Switch:
 
 
 def replicate(name: str, tables: Sequence[str], owner: Side, follower: Side) -> None:
-    """Let both homes know who owns the rows, capture the owner's changes, and keep others off the follower's.
+    """Let both homes know who owns the rows, record who else writes them, and keep others off the follower's.
 
     Done again it changes nothing. Raises SwitchRefused, SwitchHeld, CaptureRefused.
     """
@@ -71,14 +71,19 @@ def replicate(name: str, tables: Sequence[str], owner: Side, follower: Side) -> 
             at_follower, name, tables, State.FOLLOWER,
             other=owner.home, advice=follower.advice, applier=follower.applier_role,
         )  # fmt: skip
+        context = name.partition(".")[0]
+        recorder.install(at_owner, context, tables, owner.applier_role)
+        recorder.install(at_follower, context, tables, follower.applier_role)
     capture.install(owner.url, tables, echo=owner.applier_role)
 
 
 def forget(name: str, one: Side, other: Side) -> None:
     """Take the fences off and forget who owns; who does goes on, and the other's rows stay as they are."""
     with _both(one, other) as (here, there):
-        ownership.forget(there, name)
-        ownership.forget(here, name)
+        for side in (there, here):
+            if belief := ownership.read(side, name):
+                recorder.remove(side, belief.tables)
+            ownership.forget(side, name)
 
 
 def begin(name: str, tables: Sequence[str], origin: Side, target: Side) -> Switch:

@@ -118,7 +118,8 @@ def pair(databases: Pair) -> Iterator[Pair]:
         "SET client_min_messages = warning",
         "DROP SCHEMA public CASCADE",
         "CREATE SCHEMA public",
-        "DROP SCHEMA IF EXISTS strangler_movement, strangler_capture, strangler_ownership CASCADE",
+        "DROP SCHEMA IF EXISTS strangler_movement, strangler_capture, strangler_ownership, "
+        "strangler_recorder CASCADE",
     )
     databases.on_owner(f"ALTER DATABASE {urlsplit(databases.owner).path[1:]} RESET ALL")
 
