@@ -11,12 +11,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from strangler.config import Capability, Config, Home
 from strangler.control.gates import Evidence, FollowState, GatewayView, Health, Ownership
 from strangler.control.phases import Phase
 from strangler.run.system import System
+
+if TYPE_CHECKING:
+    from strangler.movement.switch import Switch
 
 READY = "/health/ready"
 PATIENCE = 2.0  # seconds that a home has to answer
@@ -108,6 +111,7 @@ class Actual:
 
     def __init__(self, config: Config, system: System) -> None:
         self._config, self._system = config, system
+        self._switches: dict[tuple[str, str, int], Switch] = {}  # under way, with their connections
 
     def health(self, home: Home) -> Health:
         url = self._system.homes.get(home.name) or home.url
@@ -182,12 +186,18 @@ class Actual:
             switch.raise_fence(moved, capability.switch.fence)
         else:
             getattr(switch, step)(moved)
+        if step == "give_away":
+            self._close(moved)
         return f"{step.replace('_', ' ')}: done in {(time.monotonic() - start) * 1000:.0f} ms"
 
     def undo_switch(self, capability: Capability, origin: str, epoch: int) -> bool:
         from strangler.movement import switch
 
-        return switch.undo(self._switch(capability, origin, epoch))
+        moved = self._switch(capability, origin, epoch)
+        try:
+            return switch.undo(moved)
+        finally:
+            self._close(moved)
 
     def ownership(self, capability: Capability) -> Ownership:
         from strangler.movement import owning
@@ -198,8 +208,9 @@ class Actual:
 
     def references(self, capability: Capability) -> Sequence[str]:
         from strangler.movement.archive import references
+        from strangler.movement.sides import sides
 
-        return references(self._sides(capability)[0], capability.tables)
+        return references(sides(self._config, capability, self._system)[0], capability.tables)
 
     def forget_owner(self, capability: Capability) -> str:
         from strangler.movement.sides import two_sides
@@ -210,15 +221,17 @@ class Actual:
 
     def archive(self, capability: Capability) -> str:
         from strangler.movement.archive import archive
+        from strangler.movement.sides import sides
 
         into = self._archive_of(capability)
-        done = archive(self._sides(capability)[0], capability.tables, into)
+        done = archive(sides(self._config, capability, self._system)[0], capability.tables, into)
         return f"{sum(one.rows for one in done):,} rows of {len(done)} tables lie in {into}, restore tried"
 
     def drop(self, capability: Capability) -> str:
         from strangler.movement import archive
+        from strangler.movement.sides import sides
 
-        first, _ = self._sides(capability)
+        first, _ = sides(self._config, capability, self._system)
         archive.drop(first, capability.name, capability.tables)
         written = archive.write_migration(capability.context, capability.tables, self._archive_of(capability))
         return f"dropped; {written} is the migration that says so"
@@ -226,14 +239,22 @@ class Actual:
     def _archive_of(self, capability: Capability) -> Path:
         return self._system.state / "archive" / capability.name
 
-    def _switch(self, capability: Capability, origin: str, epoch: int) -> Any:
+    def _switch(self, capability: Capability, origin: str, epoch: int) -> Switch:
         from strangler.movement.sides import two_sides
         from strangler.movement.switch import Switch
 
-        first, second = two_sides(self._config, capability, self._system)
-        if origin != first.home:
-            first, second = second, first
-        return Switch(capability.name, capability.tables, first, second, epoch)
+        known = self._switches.get((capability.name, origin, epoch))
+        if known is None:
+            first, second = two_sides(self._config, capability, self._system)
+            if origin != first.home:
+                first, second = second, first
+            known = Switch(capability.name, capability.tables, first, second, epoch)
+            self._switches[capability.name, origin, epoch] = known
+        return known
+
+    def _close(self, moved: Switch) -> None:
+        self._switches = {key: one for key, one in self._switches.items() if one is not moved}
+        moved.bench.close()
 
     def following(self, capability: Capability) -> FollowState:
         from strangler.movement.state import follow_state
@@ -246,6 +267,9 @@ class Actual:
         return evidence(self._system, capability.name, since=since)
 
     def _sides(self, capability: Capability) -> tuple[str, str]:
+        """URLs of whoever owns the rows now, and of the home that follows."""
+        from strangler.movement.owning import owns
         from strangler.movement.sides import sides
 
-        return sides(self._config, capability, self._system)
+        first, second = sides(self._config, capability, self._system)
+        return (second, first) if owns(second, capability.tables) else (first, second)

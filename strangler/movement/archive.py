@@ -21,6 +21,7 @@ from psycopg import sql
 from strangler.movement import capture, foreign_keys, orders, ownership
 from strangler.movement.errors import FollowFailed, SwitchRefused
 from strangler.movement.tables import Connection, Table, connection, read, sentence
+from strangler.movement.verify import READING
 
 MANIFEST = "manifest.json"
 MIGRATION = '''"""The rows of {context} have another home: their tables were archived, and dropped."""
@@ -39,6 +40,7 @@ class Migration(migrations.Migration):
     ]
 '''
 BLOCK_BYTES = 1 << 20
+VERIFIED_WITHIN = 10.0  # seconds that a verification under way is waited for
 LISTEN_SECONDS = 2.0  # that scans are counted while nothing of ours reads
 
 
@@ -188,6 +190,12 @@ def _sum(owner: Connection, table: Table, name: sql.Identifier) -> tuple[int, in
 
 def _scanned(owner: Connection, names: list[str]) -> list[str]:
     """Tables that somebody has read within a moment, while the follower waits for our lock."""
+    # No verification of ours may read meanwhile, and none be under way.
+    deadline = time.monotonic() + VERIFIED_WITHIN
+    while owner.execute("SELECT pg_try_advisory_lock(%s)", [READING]).fetchone() != (True,):
+        if time.monotonic() > deadline:
+            return ["them to verify them: ask again in a moment"]
+        time.sleep(0.1)
     counted = """SELECT relid::regclass::text, seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables
                  WHERE relid = ANY(%s::regclass[])"""
     with owner.transaction():
@@ -200,6 +208,7 @@ def _scanned(owner: Connection, names: list[str]) -> list[str]:
         time.sleep(LISTEN_SECONDS)
         owner.execute("SELECT pg_stat_clear_snapshot()")
         after = owner.execute(counted, [names]).fetchall()
+    owner.execute("SELECT pg_advisory_unlock(%s)", [READING])
     return [table for table, count in after if count != before.get(table)]
 
 

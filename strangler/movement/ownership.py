@@ -160,6 +160,15 @@ def read(connection: Connection, name: str) -> Belief | None:
     return Belief(State(state), epoch, fence.is_up(connection, tables), deadline, late, tuple(tables))
 
 
+def owner_of(connection: Connection, tables: Sequence[str]) -> bool:
+    """Whether this home owns one of `tables` by a switch, or a fence around them."""
+    return _there(connection) and connection.execute(
+        """SELECT EXISTS (SELECT FROM strangler_ownership.unit
+                          WHERE tables && %s AND state IN ('owner', 'fenced'))""",
+        [list(tables)],
+    ).fetchone() == (True,)
+
+
 # ── The moves: each once, by compare-and-set; done again it changes nothing ──────────────────────
 
 

@@ -54,6 +54,15 @@ def read(name: str, tables: Sequence[str], first: Side, second: Side, quiet: flo
         return Ownership(unknown=f"Who owns the rows can't be read: {sentence(error)}")
 
 
+def owns(url: str, tables: Sequence[str]) -> bool:
+    """Whether the home with this database owns `tables`; a database that doesn't answer owns nothing."""
+    try:
+        with connection(url, "home") as home:
+            return ownership.owner_of(home, tables)
+    except MovementError:
+        return False
+
+
 def _who(name: str, first: Side, second: Side, here: Belief | None, there: Belief | None) -> Ownership:
     if here is None and there is None:
         return Ownership(first.home, second.home, 0, True, f"{first.home} owns the rows, as it always has.")

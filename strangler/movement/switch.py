@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 import psycopg
@@ -46,6 +46,27 @@ class Side:
         return unquote(urlsplit(self.applier).username or "")
 
 
+class Bench:
+    """Connections to both homes, kept from one step to the next: under a fence, opening one counts."""
+
+    def __init__(self) -> None:
+        self._until_closed = ExitStack()
+        self._open: dict[str, Connection] = {}
+
+    def at(self, side: Side) -> Connection:
+        """The connection to a home; opened anew where it is gone."""
+        found = self._open.get(side.url)
+        if found is None or found.closed or found.broken:
+            found = self._until_closed.enter_context(connection(side.url, side.home))
+            self._open[side.url] = found
+        return found
+
+    def close(self) -> None:
+        """End what is open."""
+        self._open.clear()
+        self._until_closed.close()
+
+
 @dataclass(frozen=True)
 class Switch:
     """One move of a capability's rows from `origin` to `target`, in its epoch."""
@@ -55,6 +76,24 @@ class Switch:
     origin: Side
     target: Side
     epoch: int
+    bench: Bench = field(default_factory=Bench, compare=False, repr=False)
+
+    @contextmanager
+    def at_origin(self) -> Iterator[Connection]:
+        """The home that gives away; its database's own error as FollowFailed."""
+        with _told(self.origin.home):
+            yield self.bench.at(self.origin)
+
+    @contextmanager
+    def at_target(self) -> Iterator[Connection]:
+        """The home that takes over, likewise."""
+        with _told(self.target.home):
+            yield self.bench.at(self.target)
+
+    @contextmanager
+    def at_both(self) -> Iterator[tuple[Connection, Connection]]:
+        with self.at_origin() as origin, self.at_target() as target:
+            yield origin, target
 
 
 def replicate(name: str, tables: Sequence[str], owner: Side, follower: Side) -> None:
@@ -121,13 +160,13 @@ def beliefs(name: str, one: Side, other: Side) -> tuple[Belief | None, Belief | 
 
 def offer(switch: Switch) -> None:
     """Let the home that takes over know of the epoch; nothing else changes."""
-    with _at(switch.target) as target:
+    with switch.at_target() as target:
         ownership.offer(target, switch.name, switch.epoch)
 
 
 def raise_fence(switch: Switch, seconds: float = FENCE_SECONDS) -> None:
     """Have the owner refuse writes, for `seconds` at most until anybody may undo."""
-    with _at(switch.origin) as origin:
+    with switch.at_origin() as origin:
         ownership.raise_fence(origin, switch.name, switch.epoch, seconds)
 
 
@@ -136,7 +175,7 @@ def drain(switch: Switch, *, outbox: Callable[[], int] | None = None) -> None:
 
     Raises SwitchHeld at the deadline, with how far it came.
     """
-    with _both(switch.origin, switch.target) as (origin, target):
+    with switch.at_both() as (origin, target):
         if not ownership.may_commit(target, switch.name, switch.epoch):
             return
         found = origin.execute(
@@ -155,7 +194,7 @@ def drain(switch: Switch, *, outbox: Callable[[], int] | None = None) -> None:
 
 def hand_over(switch: Switch) -> None:
     """Let the new owner's ids, event counters and inbox go on where the old one's were; never backwards."""
-    with _both(switch.origin, switch.target) as (origin, target):
+    with switch.at_both() as (origin, target):
         handover.sequences(origin, target, switch.tables)
         handover.outbox_counters(origin, target)
 
@@ -166,7 +205,7 @@ def prepare_back(switch: Switch) -> None:
     The rows are equal and nobody writes: the position taken here loses nothing, and repeats nothing.
     """
     capture.install(switch.target.url, switch.tables, echo=switch.target.applier_role)
-    with _both(switch.origin, switch.target) as (origin, target):
+    with switch.at_both() as (origin, target):
         shapes = {name: read(target, name, "owner").fingerprint for name in switch.tables}
         captures = dict(
             target.execute("SELECT table_name, capture FROM strangler_capture.captured").fetchall()
@@ -204,20 +243,20 @@ def prepare_back(switch: Switch) -> None:
 
 def commit(switch: Switch) -> None:
     """The commit point. Raises SwitchLost if the epoch was burnt: then nothing has moved."""
-    with _at(switch.target) as target:
+    with switch.at_target() as target:
         ownership.commit(target, switch.name, switch.epoch)
 
 
 def give_away(switch: Switch) -> None:
     """The old owner follows from here on: what was ordered of the new one is ordered of it."""
-    with _both(switch.origin, switch.target) as (origin, target):
+    with switch.at_both() as (origin, target):
         orders.turn_round(target, origin, switch.tables, switch.target.home)
         ownership.give_away(origin, switch.name, switch.epoch)
 
 
 def undo(switch: Switch) -> bool:
     """Burn the epoch, then lower the fence; False if it has committed, and nothing can be undone."""
-    with _both(switch.origin, switch.target) as (origin, target):
+    with switch.at_both() as (origin, target):
         if not ownership.burn(target, switch.name, switch.epoch):
             return False
         ownership.lower_fence(origin, switch.name, switch.epoch)
@@ -250,22 +289,38 @@ def recover(name: str, one: Side, other: Side, *, only_late: bool = False) -> Ve
         return Verdict.SETTLED
     found = verdict(here, there)
     switch = _of(name, (one, here), (other, there))
+    try:
+        _end(name, (one, here), (other, there), found, switch, only_late)
+    finally:
+        if switch:
+            switch.bench.close()
+    return found
+
+
+def _end(
+    name: str,
+    one: tuple[Side, Belief],
+    other: tuple[Side, Belief],
+    found: Verdict,
+    switch: Switch | None,
+    only_late: bool,
+) -> None:
+    (first, here), (second, there) = one, other
     match found:
         case Verdict.CONFLICT:
             raise SwitchRefused(
-                f"{one.home} is {here}, and {other.home} is {there}: they contradict each other on who owns "
-                f"{name}. Nothing was changed. Stop the writers, and compare both databases."
+                f"{first.home} is {here}, and {second.home} is {there}: they contradict each other on who "
+                f"owns {name}. Nothing was changed. Stop the writers, and compare both databases."
             )
         case Verdict.DECIDED if switch:
             give_away(switch)
         case Verdict.UNDONE if switch:
             undo(switch)
         case Verdict.SETTLED:
-            _stand(name, (one, here), (other, there))
+            _stand(name, one, other)
         case Verdict.UNDER_WAY if switch and (not only_late or here.late or there.late):
             if not undo(switch):
                 give_away(switch)
-    return found
 
 
 def _stand(name: str, *known: tuple[Side, Belief]) -> None:
