@@ -32,7 +32,7 @@ def test_the_projects_own_file_is_read() -> None:
     [
         ('kind = "read"', 'kind = "reed"', 'kind = "reed"', "'read' or 'write'"),
         ("sample = 0.5", "sample = 25", "sample = 25", "between 0 and 1"),
-        ("weight = 8", 'weight = "x"', 'weight = "x"', "a whole number"),
+        ("weight = 24", 'weight = "x"', 'weight = "x"', "a whole number"),
         ("port = 8000", "port = 800000", "port = 800000", "between 0 and 65535"),
         ("port = 8000", "prot = 8000", "prot = 8000", "Nothing reads 'prot'"),
         ('phase = "switched"', 'phase = "swiched"', 'phase = "swiched"', "no phase 'swiched'"),
