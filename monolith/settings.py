@@ -2,6 +2,10 @@
 
 DATABASE_URL         postgres://user:password@host:port/name; required
 BROKER_URL           Celery's broker; without it, files below STATE_DIRECTORY (which may lose a task)
+EVENTS_BROKER_URL    the RabbitMQ that events go by; BROKER_URL where that is one. Without it, subscribers
+                     read the outboxes: files and memory, which Celery's tasks may go by, lose events
+EVENTS_PUBLISHERS    whose outboxes those are: {"home": "postgresql://..."}; this one's own by default
+EVENTS_NAMESPACE     prefix of all that is declared at the RabbitMQ, so that several systems can share it
 STATE_DIRECTORY      what this machine keeps to itself; `.strangler` in the project's root by default
 SECRET_KEY           without it, one is made and kept in STATE_DIRECTORY
 IDENTITY_KEY_FILE    the private key that signs tokens; made on first use
@@ -16,6 +20,7 @@ PAYMENT_PROVIDER_TIMEOUT  seconds that checkout waits for the provider; 5 by def
 
 import secrets
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from celery.schedules import crontab
@@ -62,6 +67,8 @@ INSTALLED_APPS = [
     "drf_standardized_errors",
     "strangler.chassis.callsites",
     "strangler.chassis.fence",
+    "strangler.chassis.outbox",
+    "strangler.chassis.inbox",
     "monolith.identity",
     "monolith.catalog",
     "monolith.inventory",
@@ -166,8 +173,9 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-if env.str("BROKER_URL", default=""):
-    CELERY_BROKER_URL = env.str("BROKER_URL")
+BROKER_URL = env.str("BROKER_URL", default="")
+if BROKER_URL:
+    CELERY_BROKER_URL = BROKER_URL
 else:
     _broker = STATE_DIRECTORY / "broker"
     (_broker / "control").mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -186,7 +194,14 @@ CELERY_BEAT_SCHEDULE = {
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
+_is_rabbitmq = urlsplit(BROKER_URL).scheme in ("amqp", "amqps", "pyamqp")
+EVENTS_BROKER_URL = env.str("EVENTS_BROKER_URL", default=BROKER_URL if _is_rabbitmq else "")
+EVENTS_PUBLISHERS = env.json("EVENTS_PUBLISHERS", default={"monolith": env.str("DATABASE_URL")})
+EVENTS_NAMESPACE = env.str("EVENTS_NAMESPACE", default="")
+EVENTS_SOURCE = "marketplace"
+
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+EMAIL_TIMEOUT = 10  # seconds; the consumer hears no other event meanwhile
 DEFAULT_FROM_EMAIL = "Parts marketplace <orders@marketplace.example>"
 
 PAYMENT_PROVIDER_URL = env.str("PAYMENT_PROVIDER_URL", default="")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
@@ -12,6 +13,7 @@ from ..identity.admin import SupportMayLook
 from ..identity.models import SellerStaff
 from ..inventory.models import StockItem
 from ..ordering.models import OrderLine
+from . import services
 from .models import Category, Product, Review, Seller
 
 
@@ -81,6 +83,17 @@ class SellerAdmin(SupportMayLook, admin.ModelAdmin):
     def product_count(self, seller: Any) -> int:
         return seller.product_count
 
+    def save_model(self, request: HttpRequest, obj: Seller, form: Any, change: bool) -> None:
+        services.save_seller(seller=obj)
+
+    def delete_model(self, request: HttpRequest, obj: Seller) -> None:
+        services.remove_seller(seller=obj)
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Seller]) -> None:
+        for seller in queryset:
+            services.remove_seller(seller=seller)
+
 
 @admin.register(Category)
 class CategoryAdmin(SupportMayLook, admin.ModelAdmin):
@@ -112,6 +125,17 @@ class ProductAdmin(SupportMayLook, admin.ModelAdmin):
     autocomplete_fields = ["seller", "category", "created_by", "watchers"]
     readonly_fields = ["in_stock", "units_sold", "rating_average", "rating_count", "created_at", "updated_at"]
     inlines = [StockItemInline, OrderLineInline, ReviewInline]
+
+    def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
+        services.save_product(product=obj)
+
+    def delete_model(self, request: HttpRequest, obj: Product) -> None:
+        services.remove_product(product=obj)
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Product]) -> None:
+        for product in queryset:
+            services.remove_product(product=product)
 
 
 @admin.register(Review)

@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 
 from ..inventory.models import StockItem
+from . import services
 from .models import Product, Review
 
 ORDERINGS = {
@@ -70,7 +71,8 @@ class DeskForm(forms.ModelForm):
             )
 
     def save(self, commit: bool = True) -> Product:
-        product = super().save(commit)
+        product = super().save(commit=False)
+        services.save_product(product=product)
         for name, item in self.stock.items():
             if item.quantity != self.cleaned_data[name]:
                 item.quantity = self.cleaned_data[name]

@@ -6,8 +6,10 @@ from typing import Any
 
 from django.db import transaction
 
+from strangler.chassis import outbox
 from strangler.chassis.identity import Caller
 
+from . import events
 from .anticorruption import neighbours
 from .errors import NotBought, NotYours, ReviewedAlready
 from .models import Product, Review, Seller
@@ -18,7 +20,8 @@ from .selectors import may_edit
 def enter_product(*, caller: Caller, seller: Seller, **fields: Any) -> Product:
     """Enter a product, a draft unless `fields` say otherwise. Raises NotYours."""
     _insist(caller, seller)
-    product = Product.objects.create(seller=seller, created_by_id=int(caller.subject), **fields)
+    product = Product(seller=seller, created_by_id=int(caller.subject), **fields)
+    save_product(product=product)
     neighbours.write_down(int(caller.subject), product, "product created")
     return product
 
@@ -32,16 +35,49 @@ def change_product(*, caller: Caller, product: Product, **fields: Any) -> Produc
     product = Product.objects.select_for_update().get(pk=product.pk)
     for name, value in fields.items():
         setattr(product, name, value)
-    product.save()
+    save_product(product=product)
     neighbours.write_down(int(caller.subject), product, "product changed")
     return product
+
+
+@transaction.atomic
+def save_product(*, product: Product) -> None:
+    """Save a product as it is, and announce what is different: forms and the admin save through here too."""
+    before = Product.objects.select_for_update().filter(pk=product.pk).first()
+    product.save()
+    outbox.record(*events.of_saved_product(before, product))
 
 
 @transaction.atomic
 def delete_product(*, caller: Caller, product: Product) -> None:
     """Delete a product, and with it the order lines that name it. Raises NotYours."""
     _insist(caller, product.seller)
+    remove_product(product=product)
+
+
+@transaction.atomic
+def remove_product(*, product: Product) -> None:
+    """Delete a product whoever asks, and announce it."""
+    gone = events.ProductDeleted(product.pk)
     product.delete()
+    outbox.record(gone)
+
+
+@transaction.atomic
+def save_seller(*, seller: Seller) -> None:
+    """Save a seller as it is, and announce what is different."""
+    before = Seller.objects.select_for_update().filter(pk=seller.pk).first()
+    seller.save()
+    outbox.record(*events.of_saved_seller(before, seller))
+
+
+@transaction.atomic
+def remove_seller(*, seller: Seller) -> None:
+    """Delete a seller with all its products, and announce each of them."""
+    gone = [events.ProductDeleted(key) for key in seller.products.values_list("pk", flat=True)]
+    last = events.SellerDeleted(seller.pk)
+    seller.delete()
+    outbox.record(*gone, last)
 
 
 def _insist(caller: Caller, seller: Seller) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
 
 from ..identity.admin import SupportMayLook
+from . import services
 from .models import Parcel, Shipment
 
 
@@ -24,6 +28,9 @@ class ShipmentAdmin(SupportMayLook, admin.ModelAdmin):
     autocomplete_fields = ["order", "warehouse"]
     date_hierarchy = "created_at"
     inlines = [ParcelInline]
+
+    def save_model(self, request: HttpRequest, obj: Shipment, form: Any, change: bool) -> None:
+        services.save_shipment(shipment=obj)
 
 
 @admin.register(Parcel)

@@ -8,9 +8,12 @@ from functools import partial
 from django.db import transaction
 from django.utils import timezone
 
+from strangler.chassis import outbox
+
 from .. import shared
 from ..identity.models import User
 from ..ordering.models import Order
+from . import events
 from .errors import NotOnItsWay
 from .models import Parcel, Shipment
 from .tasks import print_labels
@@ -39,7 +42,16 @@ def send_shipments(*, order: Order) -> None:
     """What waits for an order leaves."""
     for shipment in order.shipments.filter(state=Shipment.State.WAITING).order_by("id"):
         shipment.state, shipment.sent_at = Shipment.State.SENT, timezone.now()
-        shipment.save()
+        save_shipment(shipment=shipment)
+
+
+@transaction.atomic
+def save_shipment(*, shipment: Shipment) -> None:
+    """Save a shipment as it is, and announce it if it has left just now; the admin saves through here too."""
+    before = Shipment.objects.select_for_update().filter(pk=shipment.pk).first()
+    shipment.save()
+    if before and shipment.state == Shipment.State.SENT != before.state:
+        outbox.record(events.ShipmentSent.of(shipment))
 
 
 def call_off_shipments(*, order: Order) -> None:

@@ -19,7 +19,7 @@ class MailViewSet(viewsets.ReadOnlyModelViewSet[Mail]):
     permission_classes = [IsAuthenticated]
 
     def get_queryset(self) -> QuerySet[Mail]:
-        mails = Mail.objects.select_related("recipient", "order").order_by("-id")
+        mails = Mail.objects.select_related("recipient").order_by("-id")
         return (
             mails if shared.sees_everything(self.request.user) else mails.filter(recipient=self.request.user)
         )

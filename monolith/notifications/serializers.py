@@ -7,7 +7,7 @@ from .models import Mail
 
 class MailSerializer(serializers.ModelSerializer[Mail]):
     recipient = serializers.CharField(source="recipient.username", read_only=True)
-    order = serializers.CharField(source="order.number", read_only=True)
+    order = serializers.CharField(source="order_number", read_only=True)
 
     class Meta:
         model = Mail

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.contenttypes.admin import GenericTabularInline
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -13,6 +14,7 @@ from ..fulfilment.models import Shipment
 from ..identity.admin import SupportMayLook
 from ..inventory.models import Reservation
 from ..payments.models import Payment
+from . import services
 from .models import AuditEntry, Note, Order, OrderLine
 
 
@@ -53,7 +55,8 @@ class ShipmentInline(SupportMayLook, admin.TabularInline):
 
     model = Shipment
     fields = ["warehouse", "state", "sent_at"]
-    autocomplete_fields = ["warehouse"]
+    readonly_fields = fields  # it is sent on its own page, which announces it
+    can_delete = False
     extra = 0
     show_change_link = True
 
@@ -82,6 +85,21 @@ class OrderAdmin(SupportMayLook, admin.ModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # an order's number comes from its reservation: only a checkout makes one
 
+    def save_model(self, request: HttpRequest, obj: Order, form: Any, change: bool) -> None:
+        services.correct_order(order=obj)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        services.restate_order(order=form.instance.pk)
+
+    def delete_model(self, request: HttpRequest, obj: Order) -> None:
+        services.strike_order(order=obj)
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:
+        for order in queryset:
+            services.strike_order(order=order)
+
 
 @admin.register(OrderLine)
 class OrderLineAdmin(SupportMayLook, admin.ModelAdmin):
@@ -90,6 +108,22 @@ class OrderLineAdmin(SupportMayLook, admin.ModelAdmin):
     list_select_related = ["order", "product"]
     search_fields = ["order__number", "product__sku", "product__name"]
     autocomplete_fields = ["order", "product"]
+
+    def save_model(self, request: HttpRequest, obj: OrderLine, form: Any, change: bool) -> None:
+        orders = {obj.order_id, *OrderLine.objects.filter(pk=obj.pk).values_list("order_id", flat=True)}
+        super().save_model(request, obj, form, change)
+        for order in sorted(orders):
+            services.restate_order(order=order)
+
+    def delete_model(self, request: HttpRequest, obj: OrderLine) -> None:
+        self.delete_queryset(request, OrderLine.objects.filter(pk=obj.pk))
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[OrderLine]) -> None:
+        orders = sorted(set(queryset.values_list("order_id", flat=True)))
+        super().delete_queryset(request, queryset)
+        for order in orders:
+            services.restate_order(order=order)
 
 
 @admin.register(Note)

@@ -9,6 +9,8 @@ from django.db import transaction
 from django.db.models import F, Model
 from django.utils import timezone
 
+from strangler.chassis import outbox
+
 from .. import shared
 from ..catalog.models import Product
 from ..fulfilment.services import call_off_shipments, prepare_shipments, send_shipments
@@ -16,10 +18,10 @@ from ..identity.models import User
 from ..inventory.models import Reservation, StockItem
 from ..payments.services import authorise_payment, capture_payment, give_money_back
 from ..promotions.services import give_voucher_back, redeem_voucher, take_offer
+from . import events
 from .errors import EmptyCart, NotForSale, OutOfStock, WrongStatus
 from .models import Note, Order, OrderLine
 from .selectors import CART, get_cart_total, list_cart_lines
-from .tasks import confirm_order
 
 RESERVED_FOR = datetime.timedelta(days=3)
 
@@ -70,7 +72,7 @@ def place_order(*, buyer: User, session: Any, address: dict[str, str], voucher: 
     authorise_payment(order=order)
     prepare_shipments(order=order)
     shared.write_down(buyer, order, "order placed")
-    confirm_order.delay(order)
+    outbox.record(events.OrderPlaced.of(order))
     session[CART] = {}
     return order
 
@@ -105,8 +107,11 @@ def _reserve(product: Product, quantity: int) -> list[Reservation]:
 
 
 @transaction.atomic
-def cancel_order(*, order: Order, by: User) -> Order:
-    """Cancel an order that hasn't left yet, and give back its stock, its voucher and its money."""
+def cancel_order(*, order: Order, by: User | None) -> Order:
+    """Cancel an order that hasn't left yet, and give back its stock, its voucher and its money.
+
+    `by` is None where nobody did: its pieces were promised for too long.
+    """
     order = _placed(order, "cancelled")
     for reservation in order.reservations.order_by("id"):
         item = _item_of(reservation)
@@ -118,6 +123,7 @@ def cancel_order(*, order: Order, by: User) -> Order:
     give_money_back(order=order)
     order.status = Order.Status.CANCELLED
     order.save()
+    outbox.record(events.OrderCancelled.of(order))
     shared.write_down(by, order, "order cancelled")
     return order
 
@@ -138,6 +144,30 @@ def ship_order(*, order: Order, by: User) -> Order:
     order.save()
     shared.write_down(by, order, "order shipped")
     return order
+
+
+@transaction.atomic
+def correct_order(*, order: Order) -> None:
+    """Save an order as somebody behind the counter wants it. Its lines come after it: `restate_order`."""
+    before = Order.objects.select_for_update().get(pk=order.pk)
+    order.save()
+    if order.status == Order.Status.CANCELLED != before.status:
+        outbox.record(events.OrderCancelled.of(order))
+
+
+@transaction.atomic
+def restate_order(*, order: int) -> None:
+    """Announce an order (its key) as it stands, after a correction of it or of its lines."""
+    row = Order.objects.select_for_update().get(pk=order)
+    outbox.record(events.OrderRestated.of(row))
+
+
+@transaction.atomic
+def strike_order(*, order: Order) -> None:
+    """Delete an order, and announce it."""
+    gone = events.OrderDeleted.of(order)
+    order.delete()
+    outbox.record(gone)
 
 
 def _placed(order: Order, wish: str) -> Order:

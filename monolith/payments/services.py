@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from django.db import transaction
 
+from strangler.chassis import outbox
+
 from .. import shared
 from ..identity.models import User
 from ..ordering.models import Order
 from . import anticorruption as provider
+from . import events
 from .errors import NotRefundable, UnknownPayment
 from .models import Payment, ProviderEvent
 
@@ -16,6 +19,11 @@ HEARD = {
     "payment.authorised": (Payment.State.AUTHORISED, ()),
     "payment.captured": (Payment.State.CAPTURED, (Payment.State.AUTHORISED,)),
     "payment.refunded": (Payment.State.REFUNDED, (Payment.State.AUTHORISED, Payment.State.CAPTURED)),
+}
+
+ANNOUNCED = {
+    Payment.State.CAPTURED: events.PaymentCaptured,
+    Payment.State.REFUNDED: events.PaymentRefunded,
 }
 
 
@@ -41,8 +49,7 @@ def capture_payment(*, order: Order) -> None:
     payment = Payment.objects.select_for_update().filter(order=order).first()
     if payment and payment.reference and payment.state == Payment.State.AUTHORISED:
         provider.capture(payment.reference)
-        payment.state = Payment.State.CAPTURED
-        payment.save()
+        _become(payment, Payment.State.CAPTURED)
 
 
 def give_money_back(*, order: Order) -> None:
@@ -66,8 +73,14 @@ def refund_payment(*, payment: Payment, by: User) -> Payment:
 def _refund(payment: Payment) -> None:
     if payment.reference:
         provider.refund(payment.reference)
-    payment.state = Payment.State.REFUNDED
+    _become(payment, Payment.State.REFUNDED)
+
+
+def _become(payment: Payment, state: Payment.State) -> None:
+    payment.state = state
     payment.save()
+    if state in ANNOUNCED:
+        outbox.record(ANNOUNCED[state].of(payment))
 
 
 @transaction.atomic
@@ -84,5 +97,4 @@ def hear_provider(*, event: str, kind: str, reference: str) -> None:
     )
     state, before = HEARD.get(kind, (None, ()))
     if is_first and payment.state in before:
-        payment.state = state
-        payment.save()
+        _become(payment, state)

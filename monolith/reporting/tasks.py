@@ -8,18 +8,16 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
-# entangled: four tables of three other contexts are read, every night
 SUM_UP = """
 INSERT INTO reporting_dailysales (day, seller_id, orders, pieces, gross, discount)
 SELECT (orders.placed_at AT TIME ZONE 'UTC')::date, product.seller_id, count(DISTINCT orders.id),
        sum(line.quantity), sum(line.quantity * line.unit_price),
-       coalesce(sum(line.quantity * line.unit_price * redemption.amount
-                    / nullif(orders.total + redemption.amount, 0)), 0)
-FROM ordering_order AS orders
-JOIN ordering_orderline AS line ON line.order_id = orders.id
-JOIN catalog_product AS product ON product.id = line.product_id
-LEFT JOIN promotions_redemption AS redemption ON redemption.order_id = orders.id
-WHERE orders.status <> 'cancelled' AND orders.placed_at >= %(since)s::date
+       coalesce(sum(line.quantity * line.unit_price * orders.discount
+                    / nullif(orders.total + orders.discount, 0)), 0)
+FROM reporting_knownorder AS orders
+JOIN reporting_knownline AS line ON line.order_id = orders.id
+JOIN reporting_knownproduct AS product ON product.id = line.product_id AND NOT product.gone
+WHERE product.seller_id IS NOT NULL AND NOT orders.cancelled AND orders.placed_at >= %(since)s::date
   AND orders.placed_at < %(until)s::date + 1
 GROUP BY 1, 2
 ON CONFLICT (day, seller_id) DO UPDATE SET

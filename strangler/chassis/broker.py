@@ -27,7 +27,7 @@ UNROUTED_KEPT = 100_000  # messages; the outbox still has those beyond
 def url() -> str:
     """Where the broker is, in kombu's words; empty where there is none."""
     named: str = getattr(settings, "EVENTS_BROKER_URL", "")
-    return "py" + named if named.startswith("amqp") else named
+    return "py" + named if named.startswith("amqp:") else named
 
 
 def namespaced(name: str) -> str:

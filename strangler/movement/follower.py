@@ -102,6 +102,7 @@ class _Follower:
                     continue
                 self._follow()
                 said = None
+                self.stop.wait(IDLE_SECONDS)  # until what is ordered now has been read
                 continue
             except StranglerError as reason:
                 sentence = str(reason)

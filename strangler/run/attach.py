@@ -14,7 +14,7 @@ import rich_click as click
 from strangler import config as configuration
 from strangler.config import Config
 from strangler.errors import StranglerError, UsageError
-from strangler.run import databases, session
+from strangler.run import databases, layout, session
 from strangler.run.launch import prepare_state
 from strangler.run.system import ELSEWHERE, FILE_NAME, STATE_DIRECTORY, System
 
@@ -44,7 +44,7 @@ def describe(config: Config, environment: Mapping[str, str], state: Path) -> Sys
         gateway_admin=_named(environment, GATEWAY_ADMIN).rstrip("/"),
         homes=homes,
         databases=databases.resolve(config, environment, state=state, embedded=None),
-        modes={"database": "named", "broker": "named" if environment.get("BROKER_URL") else "embedded"},
+        modes=layout.modes(config, environment) | {"database": "named"},
     )
 
 

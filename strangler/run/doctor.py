@@ -126,7 +126,7 @@ def broker(url: str | None) -> Finding:
         advice = (
             "A task can be lost when a worker is killed; name a RabbitMQ in BROKER_URL to have none lost."
         )
-        return Finding("broker", "good", "embedded: files, for Celery only", advice)
+        return Finding("broker", "good", "embedded: files, for Celery only; events go without one", advice)
     parts = urlsplit(url)
     where = f"{parts.hostname}:{parts.port or 5672} (BROKER_URL)"
     try:

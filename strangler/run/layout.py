@@ -17,6 +17,7 @@ from strangler.run import databases, placeholders, ports, postgres
 from strangler.run.program import Health, Program, http_health, tcp_health
 from strangler.run.system import System
 
+RABBITMQ = ("amqp", "amqps", "pyamqp")  # no other broker of Celery's keeps events
 POSTGRES, GATEWAY, COMPARATOR = "postgres", "gateway", "comparator"
 
 BuiltIns = Callable[[Config, System], list[Program]]
@@ -84,10 +85,12 @@ def describe(config: Config, chosen: Ports, urls: dict[str, str], modes: dict[st
 
 
 def modes(config: Config, environment: Mapping[str, str]) -> dict[str, str]:
-    """For the database and the broker: "embedded" or "named"."""
+    """For the database, the broker and the way of events: "embedded" or "named"."""
+    broker = environment.get("BROKER_URL", "")
     return {
         "database": "embedded" if databases.needs_embedded(config, environment) else "named",
-        "broker": "named" if environment.get("BROKER_URL") else "embedded",
+        "broker": "named" if broker else "embedded",
+        "events": "named" if urlsplit(broker).scheme in RABBITMQ else "embedded",
     }
 
 

@@ -22,8 +22,9 @@ class System:
 
     `root` is the project's directory, `state` its `.strangler`; `gateway` and `gateway_admin` are base URLs
     without a trailing slash, `homes` maps a home's name to its base URL, `databases` a database's name to a
-    `postgresql://` URL. `modes` says for each of `database` and `broker` whether it is "embedded" or "named".
-    `processes` maps the declared processes that listen here to their base URLs; none run here if attached.
+    `postgresql://` URL. `modes` says for each of `database`, `broker` and `events` whether it is "embedded"
+    or "named". `processes` maps the declared processes that listen here to their base URLs; none run here if
+    attached.
     """
 
     root: str

@@ -11,7 +11,7 @@ from strangler.run.system import System
 
 COLOURS = {"running": "green", "failed": "red", "restarting": "yellow", "stopped": "dim", "waiting": "dim"}
 
-CANT_PROVE = {
+MODES = {
     (
         "database",
         "embedded",
@@ -19,6 +19,9 @@ CANT_PROVE = {
     "settings and network. Name one in DATABASE_URL.",
     ("broker", "embedded"): "Celery's broker is files: a task can be lost, so this can't prove that none is. "
     "Name a RabbitMQ in BROKER_URL.",
+    ("events", "embedded"): "Events take the embedded way, from the outbox straight to its subscribers: none "
+    "is lost, and no broker is proven.",
+    ("events", "named"): "Events go from the outbox by the RabbitMQ in BROKER_URL to their subscribers.",
 }
 
 
@@ -56,7 +59,7 @@ def up(seen: Board, system: System, commands: list[str], welcome: str = "") -> R
     if welcome:
         where.add_row("", welcome)
     where.add_row("logs", f"{system.state}/logs/", Text("one file each", "dim"))
-    modes = [Text(sentence, "dim") for mode, sentence in CANT_PROVE.items() if mode in system.modes.items()]
+    modes = [Text(sentence, "dim") for mode, sentence in MODES.items() if mode in system.modes.items()]
     tries = [Text(f"  {command}", "bold") for command in commands]
     return Group(
         Text(""), processes(seen), Text(""), where, Text(""), *modes, Text("\nTry:"), *tries, Text("")

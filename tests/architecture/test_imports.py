@@ -117,7 +117,7 @@ def test_a_second_service_may_not_import_the_first(copy):
 
 
 def test_an_exception_whose_import_is_gone_fails_the_run(copy):
-    (copy / "monolith" / "inventory" / "tasks.py").write_text("")
+    (copy / "monolith" / "inventory" / "api.py").write_text("")
     result = lint(copy, KNOTS)
     assert result.returncode == 1
-    assert "monolith.inventory.tasks -> monolith.ordering.models" in result.stdout
+    assert "monolith.inventory.api -> monolith.identity.models" in result.stdout

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
+MAILS_LEAVE = "notifications.post"
+UNDELIVERED = """
+SELECT seq, key_seq, headers::text, data::text FROM strangler_outbox_event WHERE seq > %s ORDER BY seq
+"""
 
 
 @pytest.fixture
@@ -34,6 +40,50 @@ def provider(settings: Any) -> Iterator[Any]:
         settings.PAYMENT_PROVIDER_SECRET = "ties-the-room"
         settings.PAYMENT_PROVIDER_TIMEOUT = 1.0
         yield provider
+
+
+@pytest.fixture
+def deliver(db: None) -> Callable[..., list[Any]]:
+    """Hands on what was announced since the last call, until nothing more is; returns those events.
+
+    To all subscriptions, or to those of the given names. The one that sends mails has to be named: it writes
+    on a connection of its own, which sees only what was committed. What is parked fails the test, unless it
+    says `parked=True`.
+    """
+    from django.db import connection
+
+    from strangler.chassis.envelope import JSON_TYPE, Message
+    from strangler.chassis.inbox import subscriptions
+    from strangler.chassis.inbox.receiving import Delivery, receive
+
+    def rows(statement: str, *values: Any) -> list[Any]:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            return cursor.fetchall() if cursor.description else []
+
+    # A test that commits leaves these tables as they are: no model tells Django of them.
+    rows("DELETE FROM strangler_inbox_parked")
+    reached = rows("SELECT coalesce(max(seq), 0) FROM strangler_outbox_event")[0][0]
+
+    def deliver(*names: str, parked: bool = False) -> list[Any]:
+        nonlocal reached
+        heard = []
+        wanted = [one for one in subscriptions.declared(list(names)) if names or one.name != MAILS_LEAVE]
+        while found := rows(UNDELIVERED, reached):
+            reached = found[-1][0]
+            deliveries = [
+                Delivery.of(
+                    Message(json.loads(headers) | {"ce-sequence": str(number)}, JSON_TYPE, data.encode())
+                )
+                for _, number, headers, data in found
+            ]
+            heard += [one.event for one in deliveries]
+            for one in wanted:
+                receive(one, [each for each in deliveries if each.event and each.event.type in one.types])
+        assert parked or not rows("SELECT key, reason FROM strangler_inbox_parked")
+        return heard
+
+    return deliver
 
 
 def _sign_in(client: Any, role: str) -> Any:

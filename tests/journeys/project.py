@@ -245,8 +245,26 @@ def copied(root: Path, *, database: bool = True) -> Iterator[Project]:
         return
     if broker := os.environ.get("NAMED_BROKER_URL"):
         environment["BROKER_URL"] = broker
-    with own_database(os.environ["DATABASE_URL"]) as url:
+    with own_database(os.environ["DATABASE_URL"]) as url, own_names(broker or "", f"{root}/"):
         yield Project(root, {**environment, "DATABASE_URL": url})
+
+
+@contextmanager
+def own_names(broker: str, namespace: str) -> Iterator[None]:
+    """Take away what a system has declared at a RabbitMQ."""
+    yield
+    if not broker.startswith("amqp"):
+        return
+    from kombu import Connection
+
+    subscriptions = ("reporting.sales", "notifications.mails", "notifications.post")
+    dead = [f"{name}.dead" for name in subscriptions]
+    with Connection(f"py{broker}") as connection:
+        channel = connection.channel()
+        for name in (*subscriptions, *dead, "events.unrouted"):
+            channel.queue_delete(namespace + name)
+        for name in ("events", "events.unrouted", *dead):
+            channel.exchange_delete(namespace + name)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 import amqp
 from django.db import InterfaceError, OperationalError, connection
 
-from strangler.chassis import broker
+from strangler.chassis import broker, pulse
 from strangler.chassis.envelope import Message, headers_of
 from strangler.chassis.inbox.parking import settle
 from strangler.chassis.inbox.receiving import Delivery, park, receive
@@ -77,6 +77,7 @@ class Consumer:
         """
         pause = 0.1
         while not self._stopping:
+            pulse.beat()
             try:
                 with broker.connected() as link:
                     intakes = [one for each in self._subscriptions for one in _open(link, each)]
@@ -95,6 +96,7 @@ class Consumer:
         heard = time.monotonic()
         most = max(one.subscription.batch for one in intakes)
         while not self._stopping:
+            pulse.beat()
             if _gather(link, intakes, most):
                 heard = time.monotonic()
             elif until_idle and time.monotonic() - heard > IDLE_AFTER:

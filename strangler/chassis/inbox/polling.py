@@ -20,6 +20,7 @@ from typing import Any
 import psycopg
 from django.db import InterfaceError, OperationalError, connection
 
+from strangler.chassis import pulse
 from strangler.chassis.envelope import JSON_TYPE, Message
 from strangler.chassis.inbox.parking import settle
 from strangler.chassis.inbox.receiving import Delivery, receive
@@ -104,6 +105,7 @@ class Poller:
         """
         pause = 0.1
         while not self._stopping:
+            pulse.beat()
             try:
                 with self._sessions() as sessions:
                     readers = [Reader.at(s, p) for s in self._subscriptions for p in self._publishers]
@@ -122,6 +124,7 @@ class Poller:
         self, sessions: Mapping[str, psycopg.Connection[Any]], readers: list[Reader], until_idle: bool
     ) -> None:
         while not self._stopping:
+            pulse.beat()
             reading = (partial(one.step, sessions[one.publisher]) for one in readers)
             count = sum(attempt([*reading, *(partial(settle, one) for one in self._subscriptions)]))
             if not count and until_idle:

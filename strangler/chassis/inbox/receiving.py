@@ -88,12 +88,14 @@ def receive(subscription: Subscription, deliveries: Sequence[Delivery]) -> None:
     for start in range(0, len(readable), subscription.batch):
         batch = readable[start : start + subscription.batch]
         try:
-            _handle(subscription, batch)
+            if len(batch) > 1:  # one that is alone isn't tried twice: it may have called somebody
+                _handle(subscription, batch)
+                continue
         except Exception:
             if not _usable():
                 raise
-            for delivery, event in batch:
-                _handle_alone(subscription, delivery, event)
+        for delivery, event in batch:
+            _handle_alone(subscription, delivery, event)
 
 
 def park(subscription: Subscription, delivery: Delivery, state: str, reason: str) -> None:

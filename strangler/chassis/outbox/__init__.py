@@ -7,8 +7,10 @@
         outbox.record(ProductPriceChanged(product.pk, product.price))
 
 `python manage.py relay_events` publishes what is recorded to RabbitMQ; without one, subscribers read it here.
+`python manage.py restate_events` tells them of rows that were there before anything was announced.
 """
 
 from strangler.chassis.outbox.recording import OutsideTransaction, record
+from strangler.chassis.outbox.restating import restates
 
-__all__ = ["OutsideTransaction", "record"]
+__all__ = ["OutsideTransaction", "record", "restates"]

@@ -44,15 +44,14 @@ def record(*events: Announcement, traceparent: str | None = None, using: str = "
             "Nothing was recorded; wrap both in transaction.atomic()."
         )
     written = [envelope.write(one, traceparent=traceparent or trace.current.get()) for one in events]
-    with connection.cursor() as cursor:
-        for key in sorted({one.key for one, _ in written}):
-            cursor.execute(LOCK, [key])
-        for one, message in written:
-            cursor.execute(
-                RECORD,
-                {
-                    "id": one.id, "key": one.key, "type": one.type, "version": one.version,
-                    "data": message.body.decode(), "headers": json.dumps(message.headers),
-                },
-            )  # fmt: skip
+    rows: list[dict[str, str | int]] = [
+        {
+            "id": one.id, "key": one.key, "type": one.type, "version": one.version,
+            "data": message.body.decode(), "headers": json.dumps(message.headers),
+        }
+        for one, message in written
+    ]  # fmt: skip
+    with connection.cursor() as cursor:  # each statement for all events goes in one trip to the server
+        cursor.executemany(LOCK, [[key] for key in sorted({one.key for one, _ in written})])
+        cursor.executemany(RECORD, rows)
     return [one.id for one, _ in written]

@@ -21,7 +21,7 @@ import amqp
 import psycopg
 from django.db import InterfaceError, OperationalError, connection
 
-from strangler.chassis import broker
+from strangler.chassis import broker, pulse
 from strangler.chassis.envelope import JSON_TYPE
 from strangler.chassis.outbox.recording import CHANNEL
 
@@ -139,6 +139,7 @@ class Relay:
         """
         published, pause = 0, 0.1
         while not self._stopping:
+            pulse.beat()
             try:
                 with self._session() as session, broker.connected() as link:
                     pause = 0.1
@@ -166,6 +167,7 @@ class Relay:
         drained = False  # the outbox held less than a batch when it was last read
         try:
             while not self._stopping:
+                pulse.beat()
                 if not flight.ready and (not drained or not flight.sent):
                     yield self._settle(session, flight)
                     self._lease(session)

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-# What is the monolith's alone: its pages, and the writes until they move.
+# What is the monolith's alone: its pages, and the writes, with what they announce, until they move.
 MONOLITH_ONLY = (
     "test_*_pages.py",
+    "test_announce_changes.py",
     "test_change_product.py",
     "test_write_review.py",
     "test_watch_product.py",

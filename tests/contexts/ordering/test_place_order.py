@@ -1,11 +1,7 @@
 """POST /api/ordering/orders/"""
 
-from decimal import Decimal
-
 import pytest
-from kombu.utils.json import dumps, loads
 
-from monolith.celery import app
 from monolith.inventory.models import Reservation
 from monolith.ordering.models import AuditEntry, Order
 from tests.contexts.factories import ADDRESS, a_product, stock_of
@@ -89,28 +85,3 @@ def test_an_address_without_a_city_is_refused(ask):
 
 def test_nobody_orders_without_signing_in(buy, ask):
     assert buy(1, a_product(), client=ask("anonymous")).status_code == 401
-
-
-def test_the_buyer_is_mailed_what_they_have_ordered(buy, mailoutbox):
-    product = a_product(price="12.50")
-    stock_of(product, 5)
-    app.conf.task_always_eager = True
-    try:
-        number = buy(2, product).json()["number"]
-    finally:
-        app.conf.task_always_eager = False
-    (mail,) = mailoutbox
-    assert mail.subject == f"Your order {number}"
-    assert "2 x Garish Rug: 25.00 EUR" in mail.body
-    assert mail.to == ["buyer@marketplace.example"]
-
-
-def test_an_order_travels_to_the_worker_whole_and_as_old_as_its_message(buy):
-    product = a_product(price="12.50")
-    stock_of(product, 5)
-    buy(1, product)
-    order = Order.objects.get()
-    arrived = loads(dumps({"args": [order]}))["args"][0]
-    Order.objects.update(status="cancelled")
-    assert (arrived, arrived.number, arrived.total) == (order, order.number, Decimal("12.50"))
-    assert arrived.status == "placed"

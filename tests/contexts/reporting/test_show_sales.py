@@ -1,6 +1,7 @@
 """GET /api/reporting/sales/ and GET /reports/sales/"""
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from monolith.payments.models import Payment
@@ -11,7 +12,7 @@ URL = f"/api/reporting/sales/?since={TODAY}&until={TODAY}"
 
 
 @pytest.fixture
-def sold(ask):
+def sold(ask, deliver):
     """Of Rugs and Rotors: two rugs with a voucher, paid; of Rivals: a hat. A third order was cancelled."""
     rug, hat = a_product(price="12.50"), a_product("HAT", price="8.00", seller=a_seller("Rivals"))
     stock_of(rug, 9)
@@ -23,6 +24,8 @@ def sold(ask):
     an_order(buyer, hat)
     cancelled = an_order(buyer, hat)
     buyer.post(f"/api/ordering/orders/{cancelled.pk}/cancel/")
+    call_command("restate_events", verbosity=0)
+    deliver()
 
 
 def test_sales_are_summed_up_by_seller_without_what_was_cancelled(ask, sold):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import io
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.auth.hashers import make_password
 from django.contrib.contenttypes.models import ContentType
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, transaction
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -140,6 +142,7 @@ class Command(BaseCommand):
             _copy("promotions_voucher", one.promotions_voucher())
             _copy("promotions_offer", one.promotions_offer())
             _copy("notifications_mail", one.notifications_mail())
+            call_command("rebuild_sales", copy=True, stdout=io.StringIO())
             sum_up_sales(OPENED.date().isoformat(), FAR.date().isoformat())
             counters = progress.add_task("counters and sequences", total=1)
             with connection.cursor() as cursor:

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from strangler.chassis import broker
+from strangler.chassis import broker, pulse
 from strangler.chassis.inbox.consumer import Consumer, declare
 from strangler.chassis.inbox.polling import Poller
 from strangler.chassis.inbox.subscriptions import declared
@@ -21,7 +21,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("subscriptions", nargs="*", help="all that are declared, if none is named")
         parser.add_argument("--until-idle", action="store_true", help="end once nothing comes any more")
-        parser.add_argument("--declare", action="store_true", help="only make the queues, and end")
+        parser.add_argument(
+            "--declare", action="store_true", help="only make the queues, if there is a broker, and end"
+        )
+
+        parser.add_argument("--port", type=int, help="answer /health/live here, on this machine alone")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -31,12 +35,13 @@ class Command(BaseCommand):
             raise CommandError(f"Nobody declares the subscription {error}; there are: {known}.") from None
         if not subscriptions:
             raise CommandError("No handlers.py declares a subscription, so there is nothing to consume.")
+        if broker.url():
+            declare(subscriptions)
+        if options["declare"]:
+            return
         publishers = getattr(settings, "EVENTS_PUBLISHERS", {})
         worker: Consumer | Poller
         if broker.url():
-            declare(subscriptions)
-            if options["declare"]:
-                return
             worker, how = Consumer(subscriptions), "from the broker"
         elif publishers:
             worker, how = Poller(subscriptions, publishers), f"from the outboxes of {', '.join(publishers)}"
@@ -44,6 +49,8 @@ class Command(BaseCommand):
             raise CommandError(
                 "Neither EVENTS_BROKER_URL nor EVENTS_PUBLISHERS is set, so no event can come. Name one."
             )
+        if options["port"]:
+            pulse.serve(options["port"])
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, lambda *_: worker.stop())
         self.stdout.write(f"consuming {', '.join(one.name for one in subscriptions)} {how}")

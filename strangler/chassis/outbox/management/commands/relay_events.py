@@ -8,8 +8,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from strangler.chassis import broker
+from strangler.chassis import broker, pulse
 from strangler.chassis.outbox.relay import PARTITIONS, Relay
+
+STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Command(BaseCommand):
@@ -21,14 +23,29 @@ class Command(BaseCommand):
             "--most", type=int, default=PARTITIONS, help="partitions to lease at most, to share with others"
         )
 
+        parser.add_argument(
+            "--or-wait", action="store_true", help="without a broker, do nothing until stopped"
+        )
+        parser.add_argument("--port", type=int, help="answer /health/live here, on this machine alone")
+
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["port"]:
+            pulse.serve(options["port"])
         if not broker.url():
-            raise CommandError(
-                "EVENTS_BROKER_URL names no broker, so there is nothing to relay to: subscribers poll the "
-                "outbox themselves. Nothing was done."
+            why = (
+                "EVENTS_BROKER_URL names no broker, so there is nothing to relay to: subscribers read the "
+                "outbox themselves."
             )
+            if not options["or_wait"]:
+                raise CommandError(f"{why} Nothing was done.")
+            # Blocked first: a signal that comes early waits for sigwait, and isn't lost.
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+            self.stdout.write(f"{why} Waiting to be stopped.")
+            while signal.sigtimedwait(STOPS, 1) is None:
+                pulse.beat()
+            return
         relay = Relay(most=options["most"])
-        for one in (signal.SIGTERM, signal.SIGINT):
+        for one in STOPS:
             signal.signal(one, lambda *_: relay.stop())
         self.stdout.write("relaying recorded events")
         count = relay.run(until_idle=options["until_idle"])
