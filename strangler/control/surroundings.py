@@ -38,6 +38,13 @@ class Surroundings(Protocol):
         """The revision that the gateway has taken, and the one that these phases come to."""
         ...
 
+    def rehearse(self, phases: Mapping[str, Phase]) -> None:
+        """Validate the routes of these phases, so that publishing them takes no time for it.
+
+        Raises StranglerError if they aren't valid.
+        """
+        ...
+
     def publish(self, phases: Mapping[str, Phase]) -> str:
         """Route by these phases and wait until the gateway has taken that; returns the revision.
 
@@ -137,6 +144,11 @@ class Actual:
         recorded = gateway.revision_of(self._config, self._system, phases)
         seen = gateway.describe(self._system)
         return GatewayView(seen.revision, recorded, seen.rejected, seen.detail)
+
+    def rehearse(self, phases: Mapping[str, Phase]) -> None:
+        from strangler.envoy import gateway
+
+        gateway.rehearse(self._config, self._system, phases)
 
     def publish(self, phases: Mapping[str, Phase]) -> str:
         from strangler.envoy import gateway

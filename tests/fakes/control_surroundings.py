@@ -136,6 +136,10 @@ class FakeSurroundings:
             return GatewayView(None, revision(phases), detail=self.down)
         return GatewayView(revision(self.taken), revision(phases))
 
+    def rehearse(self, phases: Mapping[str, Phase]) -> None:
+        if self.refusal:
+            raise StranglerError(self.refusal)
+
     def publish(self, phases: Mapping[str, Phase]) -> str:
         self.calls.append("publish " + " ".join(f"{name}={phase}" for name, phase in sorted(phases.items())))
         if self.refusal:
