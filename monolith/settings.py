@@ -13,9 +13,11 @@ ALLOWED_HOSTS        comma-separated; this machine's own names by default
 DEBUG                false by default
 STATIC_ROOT          where collectstatic leaves its copies; needed for that command alone
 EMAIL_URL            where mail goes; to the console by default
+CATALOG_URL          where the catalog's API is asked, usually the gateway; without it, in this process
 PAYMENT_PROVIDER_URL      who is asked for money; without it, orders are on account
 PAYMENT_PROVIDER_SECRET   what the provider signs its webhooks with; without it, none is believed
 PAYMENT_PROVIDER_TIMEOUT  seconds that checkout waits for the provider; 5 by default
+RELEASE              what this release is called; a hash of its files by default
 """
 
 import secrets
@@ -27,10 +29,12 @@ from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from strangler.chassis.keyfile import read_or_make
+from strangler.chassis.version import version_of
 
 env = environ.Env()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = env.str("RELEASE", default="") or version_of(BASE_DIR / "monolith")
 STATE_DIRECTORY = Path(env.str("STATE_DIRECTORY", default=str(BASE_DIR / ".strangler")))
 
 DEBUG = env.bool("DEBUG", default=False)
@@ -69,6 +73,7 @@ INSTALLED_APPS = [
     "strangler.chassis.fence",
     "strangler.chassis.outbox",
     "strangler.chassis.inbox",
+    "strangler.chassis.telemetry",
     "monolith.identity",
     "monolith.catalog",
     "monolith.inventory",
@@ -82,6 +87,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "strangler.chassis.health.HealthMiddleware",
+    "strangler.chassis.telemetry.middleware.TelemetryMiddleware",
     "strangler.chassis.fence.middleware.FenceMiddleware",
     "strangler.chassis.freshness.WrittenMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -204,6 +210,8 @@ vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
 EMAIL_TIMEOUT = 10  # seconds; the consumer hears no other event meanwhile
 DEFAULT_FROM_EMAIL = "Parts marketplace <orders@marketplace.example>"
 
+CATALOG_URL = env.str("CATALOG_URL", default="")
+
 PAYMENT_PROVIDER_URL = env.str("PAYMENT_PROVIDER_URL", default="")
 PAYMENT_PROVIDER_SECRET = env.str("PAYMENT_PROVIDER_SECRET", default="")
 PAYMENT_PROVIDER_TIMEOUT = env.float("PAYMENT_PROVIDER_TIMEOUT", default=5.0)
@@ -211,7 +219,7 @@ PAYMENT_PROVIDER_TIMEOUT = env.float("PAYMENT_PROVIDER_TIMEOUT", default=5.0)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"json": {"()": "strangler.chassis.logs.JSONFormatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
 }

@@ -6,6 +6,7 @@ Each part is imported when it is asked, so that `strangler history` needs no gat
 from __future__ import annotations
 
 import datetime
+import json
 import time
 import urllib.error
 import urllib.request
@@ -14,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from strangler.config import Capability, Config, Home
-from strangler.control.gates import Evidence, FollowState, GatewayView, Health, Ownership
+from strangler.control.gates import ContractState, Evidence, FollowState, GatewayView, Health, Ownership
 from strangler.control.phases import Phase
 from strangler.run.system import System
 
 if TYPE_CHECKING:
+    from strangler.compare.evidence import Watched
     from strangler.movement.switch import Switch
 
 READY = "/health/ready"
@@ -109,7 +111,19 @@ class Surroundings(Protocol):
         ...
 
     def evidence(self, capability: Capability, since: datetime.datetime | None) -> Evidence:
-        """What the comparison has seen since then."""
+        """What the comparator has seen since then, or since what that rests on changed."""
+        ...
+
+    def rules(self, capability: Capability) -> Mapping[str, str]:
+        """A fingerprint of each rule that a verdict hangs on, as strangler.toml declares it now."""
+        ...
+
+    def watched(self, capability: Capability, since: datetime.datetime) -> Watched:
+        """The same evidence, as far as the guard looks at it."""
+        ...
+
+    def contracts(self, capability: Capability) -> ContractState | None:
+        """Whether what runs keeps its contracts; None where the capability needs none."""
         ...
 
 
@@ -128,10 +142,11 @@ class Actual:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(url + READY, timeout=PATIENCE) as answer:
-                return Health(home.name, answer.status == 200, f"{READY} answers {answer.status}")
+                detail = f"{READY} answers {answer.status}"
+                return Health(home.name, answer.status == 200, detail, _version(answer.read()))
         except urllib.error.HTTPError as answer:
             with answer:
-                return Health(home.name, False, f"{READY} answers {answer.code}")
+                return Health(home.name, False, f"{READY} answers {answer.code}", _version(answer.read()))
         except OSError as error:
             reason = getattr(error, "reason", error)
             return Health(
@@ -274,9 +289,24 @@ class Actual:
         return follow_state(*self._sides(capability), capability.name, capability.tables)
 
     def evidence(self, capability: Capability, since: datetime.datetime | None) -> Evidence:
-        from strangler.compare.evidence import evidence
+        from strangler.compare.evidence import counting
 
-        return evidence(self._system, capability.name, since=since)
+        return counting(self._system, capability.name, begun=since)
+
+    def rules(self, capability: Capability) -> Mapping[str, str]:
+        from strangler.compare.footing import rules
+
+        return rules(self._config, capability, datetime.date.today())
+
+    def watched(self, capability: Capability, since: datetime.datetime) -> Watched:
+        from strangler.compare.evidence import watched
+
+        return watched(self._system, capability.name, begun=since)
+
+    def contracts(self, capability: Capability) -> ContractState | None:
+        from strangler.contracts.running import verdict_on
+
+        return verdict_on(self._config, self._system, capability.name) if capability.gate.contracts else None
 
     def _sides(self, capability: Capability) -> tuple[str, str]:
         """URLs of whoever owns the rows now, and of the home that follows."""
@@ -285,3 +315,12 @@ class Actual:
 
         first, second = sides(self._config, capability, self._system)
         return (second, first) if owns(second, capability.tables) else (first, second)
+
+
+def _version(body: bytes) -> str:
+    """The version that a home tells with its health, or "" where it tells none."""
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return ""
+    return str(told.get("version", "")) if isinstance(told, dict) else ""

@@ -4,13 +4,19 @@ DATABASE_URL         postgres://user:password@host:port/name; required
 IDENTITY_JWKS_URL    where the public keys are that tokens are checked with; required
 ALLOWED_HOSTS        comma-separated; this machine's own names by default
 DEBUG                false by default
+RELEASE              what this release is called; a hash of its files by default
 """
+
+from pathlib import Path
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from strangler.chassis.version import version_of
+
 env = environ.Env()
 
+VERSION = env.str("RELEASE", default="") or version_of(Path(__file__).resolve().parents[1])
 DEBUG = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 
@@ -26,9 +32,16 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 IDENTITY_JWKS_URL = env.str("IDENTITY_JWKS_URL")
 
 # No sessions, no users, no pages, and no SECRET_KEY: the service signs nothing.
-INSTALLED_APPS = ["rest_framework", "drf_spectacular", "drf_standardized_errors", "extracted.catalog"]
+INSTALLED_APPS = [
+    "rest_framework",
+    "drf_spectacular",
+    "drf_standardized_errors",
+    "strangler.chassis.telemetry",
+    "extracted.catalog",
+]
 MIDDLEWARE = [
     "strangler.chassis.health.HealthMiddleware",
+    "strangler.chassis.telemetry.middleware.TelemetryMiddleware",
     "strangler.chassis.freshness.BehindMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -68,7 +81,7 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"json": {"()": "strangler.chassis.logs.JSONFormatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
 }
