@@ -580,8 +580,3 @@ GATES: Mapping[tuple[str, str], tuple[Callable[[Capability, Facts], Gate], ...]]
     ("canary", "canary"): _COMPARED,
     ("canary", "switched"): _COMPARED,
 }
-
-
-def judge(capability: Capability, origin: Phase, target: Phase, facts: Facts) -> tuple[Gate, ...]:
-    """Every gate before the move from `origin` to `target`, in the table's order. A way back has none."""
-    return tuple(gate(capability, facts) for gate in GATES.get((origin.name, target.name), ()))

@@ -203,7 +203,7 @@ def _guard(seen: Status) -> Iterator[str]:
         yield from _row(
             "GUARD", f"Took it back from {back.origin} at {moment(back.started)}. {back.because}", True
         )
-    if seen.standing.phase == MONOLITH:
+    if seen.standing.phase == MONOLITH or seen.capability.kind != "read":  # it looks at answers
         return
     found = seen.guard
     if found is None or not found.lives:
