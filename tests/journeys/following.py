@@ -57,7 +57,7 @@ def follow_through_a_kill(project: Project, *, rate: float, seconds: float, say:
         began, empty = time.monotonic(), not _products(project, "catalog")
         applying.start()
         total = _products(project, "monolith")
-        # A service that holds rows of an earlier move has them all the time; an empty one gets them in chunks.
+        # A service that holds rows of an earlier move has them all the time; an empty one gets chunks.
         begun = (lambda: _products(project, "catalog")) if empty else (lambda: _is_copying(project))
         until(begun, "the copy to begin", pause=0.02)
         there = _products(project, "catalog")
