@@ -69,6 +69,8 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "drf_standardized_errors",
+    "strangler.chassis.callsites",
+    "strangler.chassis.fence",
     "strangler.chassis.outbox",
     "strangler.chassis.inbox",
     "strangler.chassis.telemetry",
@@ -86,6 +88,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "strangler.chassis.health.HealthMiddleware",
     "strangler.chassis.telemetry.middleware.TelemetryMiddleware",
+    "strangler.chassis.fence.middleware.FenceMiddleware",
     "strangler.chassis.freshness.WrittenMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -125,6 +128,8 @@ LOGIN_URL = "/account/login/"
 LOGIN_REDIRECT_URL = "/shop/"
 LOGOUT_REDIRECT_URL = "/shop/"
 SESSION_COOKIE_SAMESITE = "Lax"
+
+CALLSITES_ROOT = "monolith"
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -46,6 +46,9 @@ VERBS: dict[str, tuple[Verb, ...]] = {
         Verb("plan", "strangler.control.commands:plan", "Show the gates and the effects of an advance."),
         Verb("apply", "strangler.control.commands:apply", "Advance a capability to its next phase."),
         Verb("reverse", "strangler.control.commands:reverse", "Take a capability back, at once."),
+        Verb(
+            "complete", "strangler.control.commands:complete", "Archive and drop the old: no way leads back."
+        ),
         Verb("cancel", "strangler.control.commands:cancel", "Give a move up; its rows follow no more."),
         Verb(
             "history", "strangler.control.commands:history", "Show who moved what, when, and what came of it."

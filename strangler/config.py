@@ -14,7 +14,7 @@ from pathlib import Path
 from strangler import toml
 from strangler.contracts import declared
 from strangler.contracts.declared import Contracts
-from strangler.control.phases import Phase
+from strangler.control.phases import PHASES, Phase
 from strangler.errors import ConfigError, UsageError
 from strangler.toml import Table
 
@@ -124,6 +124,21 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Switch:
+    """What a move of ownership is held to, in seconds.
+
+    `quiet`: for how long no other context may have written the rows. `fence`: how long it may be raised until
+    anybody may undo. `soak`: how long the new owner must have owned until the old tables may go. `largest`:
+    bytes of the largest body that is kept to be sent again; a larger one that meets the fence is refused.
+    """
+
+    quiet: float
+    fence: float
+    soak: float
+    largest: int
+
+
+@dataclass(frozen=True)
 class Capability:
     """The smallest thing that moves: routes of one context, with the tables they read.
 
@@ -139,6 +154,12 @@ class Capability:
     routes: tuple[Route, ...]
     tables: tuple[str, ...]
     gate: Gate
+    switch: Switch
+
+    @property
+    def context(self) -> str:
+        """The bounded context that it belongs to: `catalog` for catalog.write."""
+        return self.name.partition(".")[0]
 
     def route_of(self, method: str, path: str) -> Route | None:
         """The route that a request takes, or None if the capability doesn't claim it."""
@@ -368,7 +389,7 @@ def _capability(name: str, table: Table, homes: Mapping[str, Home], gateway: Gat
         table.fail("A capability needs at least one route.", "routes")
     if kind == "read" and (unsafe := [r for r in routes if r.method not in SAFE_METHODS]):
         table.fail(f"A read capability can't claim {unsafe[0]}: {unsafe[0].method} writes.", "routes")
-    gate = table.table("gate", {})
+    gate, switch = table.table("gate", {}), table.table("switch", {})
     capability = Capability(
         name=name,
         kind=kind,
@@ -387,10 +408,19 @@ def _capability(name: str, table: Table, homes: Mapping[str, Home], gateway: Gat
             critical=gate.words("critical", []),
             contracts=gate.get("contracts", bool, True),
         ),
+        switch=Switch(
+            quiet=float(switch.get("quiet", (int, float), 3600.0)),
+            fence=float(switch.get("fence", (int, float), 10.0)),
+            soak=float(switch.get("soak", (int, float), 86400.0)),
+            largest=switch.get("largest", int, 1 << 20),
+        ),
     )
+    if capability.phase.name not in PHASES[kind]:
+        table.fail(f"A {kind} capability goes through {', '.join(PHASES[kind])}.", "phase")
     if capability.home == capability.owner:
         table.fail(f"{name} can't move to {capability.home!r}: that home answers for it already.", "home")
     gate.done()
+    switch.done()
     table.done()
     return capability
 

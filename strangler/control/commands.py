@@ -1,4 +1,4 @@
-"""The verbs that move a capability: status, plan, apply, reverse, cancel, history."""
+"""The verbs that move a capability: status, plan, apply, reverse, complete, cancel, history."""
 
 from __future__ import annotations
 
@@ -20,7 +20,15 @@ from strangler.control import text, transition
 from strangler.control.desk import Desk, at_desk, operators_name
 from strangler.control.effects import Effect
 from strangler.control.errors import GatesHeld
-from strangler.control.phases import MONOLITH, Direction, Phase, check_forward, direction, step_towards
+from strangler.control.phases import (
+    MONOLITH,
+    REPLICATE,
+    Direction,
+    Phase,
+    check_forward,
+    direction,
+    step_towards,
+)
 from strangler.control.plan import Plan
 from strangler.control.progress import progress_bar
 from strangler.control.status import look
@@ -172,7 +180,7 @@ class _Advance:
         if phase is None and done and direction(target, wanted) is Direction.FORWARD:
             click.echo(
                 f"strangler.toml wants {wanted}. One phase at a time: `strangler apply {name}` goes on to "
-                f"{step_towards(target, wanted)}.",
+                f"{step_towards(target, wanted, self.desk.config.capability(name).kind)}.",
                 err=True,
             )
 
@@ -194,16 +202,19 @@ class _Advance:
 @click.command()
 @click.argument("capability")
 @click.option(
-    "--to", "phase", default=str(MONOLITH), metavar="PHASE", help="How far back.  [default: monolith]"
+    "--to", "phase", metavar="PHASE", help="How far back.  [default: monolith; replicate for writes]"
 )
 @click.option("--dry-run", is_flag=True, help="Print the effects, and change nothing.")
 @as_json
 @click.pass_context
-def reverse(context: click.Context, capability: str, phase: str, dry_run: bool, in_json: bool) -> None:
-    """Take a capability back, at once: no gates. Undoes an advance that was cut short, too."""
+def reverse(context: click.Context, capability: str, phase: str | None, dry_run: bool, in_json: bool) -> None:
+    """Take a capability back, at once: no gates. Undoes an advance that was cut short, too.
+
+    Of writes, ownership moves back as it came: by a switch, which loses nothing that was written meanwhile.
+    """
     config = _config(context)
-    target = Phase.parse(phase)
-    config.capability(capability)
+    back = REPLICATE if config.capability(capability).kind == "write" else MONOLITH
+    target = Phase.parse(phase) if phase else back
     with _desk(context, config) as desk:
         if not dry_run:
             return _show(desk, capability, transition.take_back_at(desk, capability, target), in_json)
@@ -214,6 +225,42 @@ def reverse(context: click.Context, capability: str, phase: str, dry_run: bool, 
         click.echo(f"{text.plan(drawn)}\n  Nothing was changed: this is a dry run.")
     else:
         click.echo(f"{capability} is at {target} already. Nothing to do.")
+
+
+@click.command()
+@click.argument("capability")
+@click.option("--dry-run", is_flag=True, help="Print the gates and the effects, and change nothing.")
+@click.option("--confirm", metavar="CAPABILITY", help="Its name once more, where nobody can be asked for it.")
+@as_json
+@click.pass_context
+def complete(
+    context: click.Context, capability: str, dry_run: bool, confirm: str | None, in_json: bool
+) -> None:
+    """Archive and drop what the first owner had: from there on no way leads back.
+
+    Only when every capability with these tables is switched, verified and soaked, and nobody reads the old
+    tables any more. Exit code 4 if a gate holds.
+    """
+    config = _config(context)
+    config.capability(capability)
+    with _desk(context, config) as desk:
+        drawn = transition.draw_complete(desk, capability)
+        if drawn is None:
+            click.echo(f"{capability} is complete already. Nothing to do.")
+            return
+        if dry_run:
+            _print_json(drawn.as_json()) if in_json else click.echo(
+                f"{text.plan(drawn)}\n  Nothing was changed: this is a dry run."
+            )
+            return
+        if drawn.held:
+            raise GatesHeld(drawn)
+        if confirm is None:
+            click.echo(text.plan(drawn), err=True)
+            confirm = click.prompt(f"To do this, type {capability}", err=True)
+        if confirm != capability:
+            raise UsageError(f"{confirm!r} isn't {capability!r}. Nothing was changed.")
+        _show(desk, capability, transition.complete_at(desk, capability), in_json)
 
 
 @click.command()
@@ -282,12 +329,9 @@ def _desk(context: click.Context, config: Config) -> Iterator[Desk]:
 def _names(config: Config, capability: str | None) -> list[str]:
     if capability:
         return [config.capability(capability).name]
-    names = sorted(name for name, one in config.capabilities.items() if one.kind == "read")
-    if not names:
-        raise UsageError(
-            f"{configuration.FILE_NAME} declares no read capability, so there is nothing to move."
-        )
-    return names
+    if not config.capabilities:
+        raise UsageError(f"{configuration.FILE_NAME} declares no capability, so there is nothing to move.")
+    return sorted(config.capabilities)
 
 
 def _draw(desk: Desk, name: str, phase: Phase | None) -> Plan | None:
@@ -302,12 +346,13 @@ def _draw(desk: Desk, name: str, phase: Phase | None) -> Plan | None:
 
 def _towards_wanted(desk: Desk, name: str) -> Phase:
     """The end of an advance that was cut short, else the next phase towards the wanted one."""
-    wanted, current = desk.config.capability(name).phase, desk.store.standing(name).phase
+    capability, current = desk.config.capability(name), desk.store.standing(name).phase
+    wanted = capability.phase
     if unfinished := desk.store.unfinished(name):
         return unfinished.target
     if direction(current, wanted) is Direction.BACK:
-        check_forward(name, current, wanted)
-    return wanted if wanted == current else step_towards(current, wanted)
+        check_forward(name, current, wanted, capability.kind)
+    return wanted if wanted == current else step_towards(current, wanted, capability.kind)
 
 
 def _each(names: list[str], act: Callable[[str], None]) -> None:

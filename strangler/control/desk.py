@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import getpass
 import os
 import socket
@@ -11,10 +12,20 @@ from dataclasses import dataclass
 
 from strangler.compare.footing import Footing
 from strangler.config import Capability, Config
+from strangler.control import judging, write_gates
 from strangler.control.effects import routed
-from strangler.control.gates import GATES, Facts, FollowState, GatewayView, Health, answers, tables
+from strangler.control.gates import (
+    Facts,
+    FollowState,
+    GatewayView,
+    Health,
+    Ownership,
+    answers,
+    follows,
+    tables,
+)
 from strangler.control.gates import contracts as contracts_gate
-from strangler.control.phases import Phase
+from strangler.control.phases import COMPLETE, SWITCHED, Phase
 from strangler.control.store import Standing, Store, Transition, connect
 from strangler.control.surroundings import Actual, Surroundings
 from strangler.errors import UsageError
@@ -31,30 +42,28 @@ class Desk:
     by: str
 
     def capability(self, name: str) -> Capability:
-        """The capability of that name; UsageError if there is none, or if it can't be moved yet."""
-        capability = self.config.capability(name)
-        if capability.kind != "read":
-            raise UsageError(
-                f"{name} is a {capability.kind} capability, and only reads can be moved so far. "
-                "Nothing was changed."
-            )
-        return capability
+        """The capability of that name; UsageError if there is none."""
+        return self.config.capability(name)
 
     def facts(
         self, capability: Capability, standing: Standing, target: Phase, unfinished: Transition | None = None
     ) -> Facts:
         """What the gates before this move look at, as it is now; nothing else is asked."""
-        gates = GATES.get((standing.phase.name, target.name), ())
-        compared = answers in gates
+        checked = judging.checks(capability, standing.phase, target)
+        compared = answers in checked
         health = self.surroundings.health(self.config.homes[capability.home])
         return Facts(
             health=health,
             gateway=self.gateway(unfinished),
-            unfit=self._unfit(capability) if tables in gates else None,
-            following=self.following(capability) if compared else None,
+            unfit=self._unfit(capability) if tables in checked else None,
+            following=self.following(capability) if follows in checked else None,
             evidence=self.surroundings.evidence(capability, standing.since) if compared else None,
-            contracts=self.surroundings.contracts(capability) if contracts_gate in gates else None,
+            contracts=self.surroundings.contracts(capability) if contracts_gate in checked else None,
             footing=self._footing(capability, health) if compared else None,
+            ownership=self.ownership(capability),
+            stood=stood(standing),
+            behind=self._behind(capability) if write_gates.others in checked else None,
+            references=self.surroundings.references(capability) if write_gates.unused in checked else None,
         )
 
     def gateway(self, unfinished: Transition | None = None) -> GatewayView:
@@ -78,11 +87,33 @@ class Desk:
         except UsageError:  # a home without a database, which the gate on tables names
             return None
 
+    def ownership(self, capability: Capability) -> Ownership | None:
+        """Who owns the capability's rows; None where its kind doesn't move them."""
+        if capability.kind != "write" or not capability.tables:
+            return None
+        return self.surroundings.ownership(capability)
+
+    def _behind(self, capability: Capability) -> Sequence[str]:
+        """Capabilities with some of the same tables that aren't switched yet."""
+        phases = routed(self.config, self.store)
+        return [
+            f"{other.name} is at {phases[other.name]}"
+            for other in self.config.capabilities.values()
+            if set(other.tables) & set(capability.tables) and phases[other.name] not in (SWITCHED, COMPLETE)
+        ]
+
     def _unfit(self, capability: Capability) -> Sequence[str]:
         try:
             return self.surroundings.unfit(capability) if capability.tables else ()
         except UsageError as reason:
             return (str(reason),)
+
+
+def stood(standing: Standing) -> float | None:
+    """Seconds since the capability came to its phase."""
+    if standing.since is None:
+        return None
+    return (datetime.datetime.now(datetime.UTC) - standing.since).total_seconds()
 
 
 @contextmanager

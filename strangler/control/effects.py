@@ -112,6 +112,120 @@ class StopFollowing:
 
 
 @dataclass(frozen=True)
+class Replicate:
+    """Let both homes know who owns the rows, and keep everybody but the applier off those that follow."""
+
+    capability: str
+    tables: tuple[str, ...]
+    owner: str
+    home: str
+
+    def describe(self) -> str:
+        return (
+            f"write down at both homes that {self.owner} owns the rows of {self.capability}, and put a fence "
+            f"around them: lowered at {self.owner}, raised at {self.home}"
+        )
+
+    def apply(self, context: Context) -> str:
+        return context.surroundings.replicate(context.config.capability(self.capability))
+
+
+@dataclass(frozen=True)
+class ForgetOwner:
+    """Take the fences off, and forget at both homes who owns the rows: the first owner does, as ever."""
+
+    capability: str
+    tables: tuple[str, ...]
+    owner: str
+    home: str
+
+    def describe(self) -> str:
+        return f"take the fences off at {self.owner} and {self.home}, and forget the epoch"
+
+    def apply(self, context: Context) -> str:
+        return context.surroundings.forget_owner(context.config.capability(self.capability))
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Dump what the first owner has of the tables, and try the restore."""
+
+    capability: str
+    tables: tuple[str, ...]
+    owner: str
+
+    def describe(self) -> str:
+        return f"dump {', '.join(self.tables)} of {self.owner} with checksums, and try to restore them"
+
+    def apply(self, context: Context) -> str:
+        return context.surroundings.archive(context.config.capability(self.capability))
+
+
+@dataclass(frozen=True)
+class DropTables:
+    """Follow no more at the first owner, and drop its tables: from here on no way leads back."""
+
+    capability: str
+    tables: tuple[str, ...]
+    owner: str
+
+    def describe(self) -> str:
+        return (
+            f"drop {', '.join(self.tables)} at {self.owner}, refused if anything needs them, and write the "
+            "Django migration that says so: NO WAY LEADS BACK FROM HERE"
+        )
+
+    def apply(self, context: Context) -> str:
+        return context.surroundings.drop(context.config.capability(self.capability))
+
+
+# In their order; they are the functions of strangler.movement.switch.
+STEPS = {
+    "offer": "capture at {target}, and let it know that it may become the owner, in epoch {epoch}",
+    "raise_fence": "raise the fence at {origin}: its writers in flight end, later ones wait at the gateway",
+    "drain": "wait until {target} has applied everything, and {origin}'s events are told",
+    "hand_over": "let {target}'s ids and event numbers go on where {origin}'s are",
+    "prepare_back": "note at {origin} from where it will follow {target}",
+    "commit": "make {target} the owner: the commit point, up to here everything is undone if anything fails",
+    "give_away": "have {origin} follow {target}; its fence stays up",
+}
+
+
+@dataclass(frozen=True)
+class SwitchStep:
+    """One step of the protocol by which ownership moves; `step` is its name in strangler.movement.switch."""
+
+    capability: str
+    step: str
+    origin: str
+    target: str
+    epoch: int
+
+    def describe(self) -> str:
+        return STEPS[self.step].format(origin=self.origin, target=self.target, epoch=self.epoch)
+
+    def apply(self, context: Context) -> str:
+        return context.surroundings.switch_step(
+            context.config.capability(self.capability), self.step, self.origin, self.epoch
+        )
+
+
+@dataclass(frozen=True)
+class RehearseRoutes:
+    """Have the routes of a phase validated before anything waits for them."""
+
+    capability: str
+    phase: Phase
+
+    def describe(self) -> str:
+        return f"validate the routes of {self.phase}, which the switch will publish"
+
+    def apply(self, context: Context) -> str:
+        context.surroundings.rehearse(routed(context.config, context.store) | {self.capability: self.phase})
+        return f"the routes of {self.phase} are valid"
+
+
+@dataclass(frozen=True)
 class PublishRoutes:
     """Give the gateway the routes of this phase, with those of every other capability as recorded."""
 
@@ -159,6 +273,12 @@ KINDS: Mapping[str, Callable[..., Effect]] = {
     "follow": Follow,
     "verify_rows": VerifyRows,
     "stop_following": StopFollowing,
+    "forget_owner": ForgetOwner,
+    "archive": Archive,
+    "drop_tables": DropTables,
+    "replicate": Replicate,
+    "switch_step": SwitchStep,
+    "rehearse_routes": RehearseRoutes,
     "publish_routes": PublishRoutes,
     "record_phase": RecordPhase,
 }

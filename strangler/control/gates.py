@@ -179,6 +179,36 @@ class FollowState(Protocol):
     def unknown(self) -> str | None: ...
 
 
+class Ownership(Protocol):
+    """Who owns a capability's rows, and what else writes them.
+
+    `owner` is the home whose database takes writes, "" where that isn't settled. `settled`: one owns, the
+    other follows, and no switch is under way. `sentence` is what both homes say. `foreign_keys` cross into
+    the tables or out of them, `crossings` are statements of other contexts in the quiet time, `recorded_for`
+    the seconds since these are recorded, `holders` transactions that a fence would wait for. `unknown` says
+    why nothing could be learned.
+    """
+
+    @property
+    def owner(self) -> str: ...
+    @property
+    def settled(self) -> bool: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def sentence(self) -> str: ...
+    @property
+    def foreign_keys(self) -> Sequence[str]: ...
+    @property
+    def crossings(self) -> Sequence[str]: ...
+    @property
+    def recorded_for(self) -> float | None: ...
+    @property
+    def holders(self) -> Sequence[str]: ...
+    @property
+    def unknown(self) -> str | None: ...
+
+
 class ContractState(Protocol):
     """Whether the versions that run keep what their consumers need, and a sentence that says so."""
 
@@ -192,7 +222,8 @@ class ContractState(Protocol):
 class Facts:
     """Everything that the gates look at, taken at one moment. None means that it couldn't be learned.
 
-    `unfit` says why the tables can't follow.
+    `unfit` says why the tables can't follow. For writes: `ownership`, the seconds for which the phase has
+    `stood`, capabilities with the same tables that are `behind`, and what still `references` the old ones.
     """
 
     health: Health
@@ -200,6 +231,10 @@ class Facts:
     unfit: Sequence[str] | None = None
     following: FollowState | None = None
     evidence: Evidence | None = None
+    ownership: Ownership | None = None
+    stood: float | None = None
+    behind: Sequence[str] | None = None
+    references: Sequence[str] | None = None
     contracts: ContractState | None = None
     footing: Footing | None = None  # what evidence would rest on now
 
@@ -257,7 +292,8 @@ def follows(capability: Capability, facts: Facts) -> Gate:
     if not capability.tables:
         return Gate("follows", True, f"{capability.name} declares no tables, so nothing has to follow.")
     limit, seen = capability.gate.lag_limit, facts.following
-    reason = seen is None or why_not_following(capability, seen)
+    follower, followed = roles(capability, facts.ownership)
+    reason = seen is None or why_not_following(capability, seen, follower, followed)
     if seen is None or reason:
         return Gate(
             "follows", False, reason if isinstance(reason, str) else "Nothing is known of what follows."
@@ -267,19 +303,27 @@ def follows(capability: Capability, facts: Facts) -> Gate:
     return Gate(
         "follows",
         seen.lag.seconds <= limit,
-        f"{capability.home} is {behind(seen.lag)} behind, {limit:g} s allowed.",
+        f"{follower} is {behind(seen.lag)} behind, {limit:g} s allowed.",
     )
 
 
-def why_not_following(capability: Capability, seen: FollowState) -> str | None:
+def roles(capability: Capability, ownership: Ownership | None) -> tuple[str, str]:
+    """The home that follows, and the one that is followed: the first owner, until the rows have moved."""
+    if ownership and ownership.owner == capability.home:
+        return capability.owner, capability.home
+    return capability.home, capability.owner
+
+
+def why_not_following(capability: Capability, seen: FollowState, follower: str, followed: str) -> str | None:
     """The sentence that says why the tables don't follow, or nobody sees to it; None: they do."""
-    name, home = capability.name, capability.home
+    name = capability.name
     if seen.unknown:
         return seen.unknown
     if not seen.ordered:
+        back, again = ("cancel", "replicate") if capability.kind == "write" else ("reverse", "shadow")
         return (
-            f"{home} doesn't follow {capability.owner}: `strangler reverse {name}`, then "
-            f"`strangler apply {name} shadow`, has it follow."
+            f"{follower} doesn't follow {followed}: `strangler {back} {name}`, then "
+            f"`strangler apply {name} {again}`, has it follow."
         )
     if not seen.lives:
         said = "has never said a word" if seen.word is None else f"said its last word {seen.word:,.0f} s ago"
@@ -536,8 +580,3 @@ GATES: Mapping[tuple[str, str], tuple[Callable[[Capability, Facts], Gate], ...]]
     ("canary", "canary"): _COMPARED,
     ("canary", "switched"): _COMPARED,
 }
-
-
-def judge(capability: Capability, origin: Phase, target: Phase, facts: Facts) -> tuple[Gate, ...]:
-    """Every gate before the move from `origin` to `target`, in the table's order. A way back has none."""
-    return tuple(gate(capability, facts) for gate in GATES.get((origin.name, target.name), ()))

@@ -16,20 +16,24 @@ FIRST_CANARY = 10  # percent of users, where the wanted phase lies beyond the ca
 
 @dataclass(frozen=True)
 class Phase:
-    """How far a capability has moved. `percent` is the share of users in a canary, and 0 everywhere else."""
+    """How far a capability has moved. `percent` is the share of users in a canary, and 0 everywhere else.
+
+    Reads go through shadow and canary, writes through replicate: two owners of one row is a split brain, so
+    there is no canary of writes.
+    """
 
     name: str
     percent: int = 0
 
     @staticmethod
     def parse(text: str) -> Phase:
-        """Read `monolith`, `shadow`, `canary=N` (N in 1..99) or `switched`; UsageError says what is wrong."""
+        """Read a phase's name, `canary=N` with N in 1..99; UsageError says what is wrong."""
         if text in _ORDER and text != "canary":
             return Phase(text)
         if not (found := re.fullmatch(r"canary(?:=(\d{1,6}))?", text, re.ASCII)):
             raise UsageError(
-                f"There is no phase {text!r}; the phases are: monolith, shadow, canary=N, switched. "
-                "Nothing was changed."
+                f"There is no phase {text!r}; the phases are: monolith, shadow, canary=N, switched, complete "
+                "for reads, and monolith, replicate, switched, complete for writes. Nothing was changed."
             )
         if not found[1]:
             raise UsageError(
@@ -51,8 +55,14 @@ class Phase:
         return _ORDER.index(self.name), self.percent
 
 
-_ORDER = ("monolith", "shadow", "canary", "switched")
+_ORDER = ("monolith", "replicate", "shadow", "canary", "switched", "complete")
 MONOLITH, SHADOW, SWITCHED = Phase("monolith"), Phase("shadow"), Phase("switched")
+REPLICATE, COMPLETE = Phase("replicate"), Phase("complete")
+# What a capability of each kind goes through.
+PHASES = {
+    "read": ("monolith", "shadow", "canary", "switched", "complete"),
+    "write": ("monolith", "replicate", "switched", "complete"),
+}
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,9 @@ MOVES = (
     Move("shadow", "canary", "{home} answers {percent} % of the users; a sample is asked of {owner} too"),
     Move("canary", "canary", "{home} answers {percent} % of the users, those of before among them"),
     Move("canary", "switched", "{home} answers everybody; {owner} still can"),
+    Move("monolith", "replicate", "{owner} owns the rows; those at {home} follow, and only follow"),
+    Move("replicate", "switched", "{home} owns the rows; those at {owner} follow, and only follow"),
+    Move("switched", "complete", "{home} has it for good; what {owner} had is archived and gone"),
 )
 
 
@@ -95,21 +108,36 @@ def move(origin: Phase, target: Phase) -> Move | None:
     return next((one for one in MOVES if (one.origin, one.target) == (origin.name, target.name)), None)
 
 
-def meaning(phase: Phase, owner: str, home: str) -> str:
-    """What is true in a phase, with the names of the homes."""
-    sentence = next((one.sentence for one in MOVES if one.target == phase.name), "{owner} answers everybody")
+def meaning(phase: Phase, owner: str, home: str, kind: str = "read") -> str:
+    """What is true in a phase of a capability of this kind, with the names of the homes."""
+    before = PHASES[kind]
+    sentence = next(
+        (one.sentence for one in MOVES if one.target == phase.name and one.origin in before),
+        "{owner} answers everybody",
+    )
     return sentence.format(owner=owner, home=home, percent=phase.percent)
 
 
-def step_towards(origin: Phase, target: Phase) -> Phase:
+def step_towards(origin: Phase, target: Phase, kind: str = "read") -> Phase:
     """The next phase on the way forward from `origin`; `target` itself where one move leads there."""
     if move(origin, target):
         return target
-    return {"monolith": SHADOW, "shadow": Phase("canary", FIRST_CANARY)}[origin.name]
+    name = PHASES[kind][PHASES[kind].index(origin.name) + 1]
+    return Phase(name, FIRST_CANARY if name == "canary" else 0)
 
 
-def check_forward(capability: str, origin: Phase, target: Phase) -> Move:
+def check_kind(capability: str, kind: str, phase: Phase) -> None:
+    """Refuse a phase that capabilities of this kind don't go through."""
+    if phase.name not in PHASES[kind]:
+        raise UsageError(
+            f"{capability} is a {kind} capability, and goes through {', '.join(PHASES[kind])}: not {phase}. "
+            "Nothing was changed."
+        )
+
+
+def check_forward(capability: str, origin: Phase, target: Phase, kind: str = "read") -> Move:
     """The move that an advance makes; UsageError suggests the right verb or the right phase."""
+    check_kind(capability, kind, target)
     match direction(origin, target):
         case Direction.BACK:
             raise UsageError(
@@ -120,15 +148,20 @@ def check_forward(capability: str, origin: Phase, target: Phase) -> Move:
             raise UsageError(f"{capability} is at {origin} already. Nothing was changed.")
     if found := move(origin, target):
         return found
-    step = step_towards(origin, target)
+    step = step_towards(origin, target, kind)
     raise UsageError(
         f"{capability} moves one phase at a time: after {origin} comes {step}, not {target}. "
         f"Use `strangler apply {capability} {step}`. Nothing was changed."
     )
 
 
-def check_back(capability: str, origin: Phase, target: Phase) -> None:
-    """Refuse a way back that leads forward; UsageError suggests the right verb."""
+def check_back(capability: str, origin: Phase, target: Phase, kind: str = "read") -> None:
+    """Refuse a way back that leads forward, or nowhere; UsageError suggests the right verb."""
+    check_kind(capability, kind, target)
+    if origin == COMPLETE and target != COMPLETE:
+        raise UsageError(
+            f"{capability} is complete: what {target} would need is archived and gone. Nothing was changed."
+        )
     if direction(origin, target) is Direction.FORWARD:
         raise UsageError(
             f"{capability} is at {origin}, and {target} lies ahead of it. That is a way forward: "

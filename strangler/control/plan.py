@@ -11,18 +11,26 @@ from typing import Any
 
 from strangler.config import Capability
 from strangler.control.effects import (
+    STEPS,
+    Archive,
+    DropTables,
     Effect,
     Follow,
+    ForgetOwner,
     InstallCapture,
     PublishRoutes,
     RecordPhase,
+    RehearseRoutes,
+    Replicate,
     StopFollowing,
+    SwitchStep,
     VerifyRows,
     from_record,
     to_record,
 )
-from strangler.control.gates import Facts, Gate, judge
-from strangler.control.phases import MONOLITH, Phase
+from strangler.control.gates import Facts, Gate
+from strangler.control.judging import judge
+from strangler.control.phases import COMPLETE, MONOLITH, SWITCHED, Phase
 from strangler.control.store import Standing
 from strangler.errors import UsageError
 
@@ -61,6 +69,8 @@ def forward(capability: Capability, standing: Standing, target: Phase, facts: Fa
     Routes are published before the phase is recorded: killed in between, a gateway that starts anew routes as
     it did before the move.
     """
+    if target == SWITCHED and capability.kind == "write":
+        return switch(capability, standing, target, facts)
     rows: tuple[Effect, ...] = ()
     if capability.tables and standing.phase == MONOLITH:
         what = (capability.name, capability.tables, capability.owner)
@@ -69,6 +79,8 @@ def forward(capability: Capability, standing: Standing, target: Phase, facts: Fa
             Follow(*what, capability.home),
             VerifyRows(*what, capability.home),
         )
+        if capability.kind == "write":
+            rows = (Replicate(*what, capability.home), *rows)
     return Plan(
         capability=capability.name,
         origin=standing.phase,
@@ -102,13 +114,62 @@ def back(capability: Capability, standing: Standing, target: Phase) -> Plan:
     )
 
 
+def switch(capability: Capability, standing: Standing, target: Phase, facts: Facts) -> Plan:
+    """Ownership moves: to the service (`switched`), or back to where it came from (`replicate`).
+
+    Either way the same steps in the same order; the routes follow the commit, since a home that doesn't own
+    only says that nothing was done.
+    """
+    origin, new = capability.owner, capability.home
+    if target != SWITCHED:
+        origin, new = new, origin
+    epoch = (facts.ownership.epoch if facts.ownership else 0) + 1
+    steps = {step: SwitchStep(capability.name, step, origin, new, epoch) for step in STEPS}
+    last = steps.pop("give_away")
+    return Plan(
+        capability=capability.name,
+        origin=standing.phase,
+        target=target,
+        revision=standing.revision,
+        gates=judge(capability, standing.phase, target, facts),
+        effects=(
+            RehearseRoutes(capability.name, target),
+            *steps.values(),
+            PublishRoutes(capability.name, target),
+            last,
+            RecordPhase(capability.name, target, standing.revision + 1),
+        ),
+    )
+
+
+def complete(capability: Capability, standing: Standing, facts: Facts) -> Plan:
+    """The point of no return: what the first owner had is archived, and goes."""
+    what = (capability.name, capability.tables, capability.owner)
+    return Plan(
+        capability=capability.name,
+        origin=standing.phase,
+        target=COMPLETE,
+        revision=standing.revision,
+        gates=judge(capability, standing.phase, COMPLETE, facts),
+        effects=(
+            Archive(*what),
+            PublishRoutes(capability.name, COMPLETE),
+            DropTables(*what),
+            RecordPhase(capability.name, COMPLETE, standing.revision + 1),
+        ),
+    )
+
+
 def cancel(capability: Capability, standing: Standing) -> Plan:
     """Back to the monolith, and its rows follow no more. A way back leaves them following; see `back`."""
     back_home = back(capability, standing, MONOLITH)
     if not capability.tables:
         return back_home
-    rows = StopFollowing(capability.name, capability.tables, capability.owner, capability.home)
-    return replace(back_home, effects=(*back_home.effects, rows))
+    what = (capability.name, capability.tables, capability.owner, capability.home)
+    rows: tuple[Effect, ...] = (StopFollowing(*what),)
+    if capability.kind == "write":
+        rows = (ForgetOwner(*what), *rows)
+    return replace(back_home, effects=(*back_home.effects, *rows))
 
 
 def read(text: str) -> Plan:

@@ -5,13 +5,23 @@ CREATE SCHEMA IF NOT EXISTS strangler_control;
 -- Where a capability stands. A capability that has never moved has no row: it is at monolith, revision 0.
 CREATE TABLE IF NOT EXISTS strangler_control.capability (
     name      text PRIMARY KEY,
-    phase     text NOT NULL CHECK (phase IN ('monolith', 'shadow', 'canary', 'switched')),
+    phase     text NOT NULL CHECK (phase IN ('monolith', 'replicate', 'shadow', 'canary', 'switched', 'complete')),
     percent   smallint NOT NULL DEFAULT 0,
     revision  bigint NOT NULL CHECK (revision > 0),
     since     timestamptz NOT NULL,
     by        text NOT NULL,
     CHECK (CASE WHEN phase = 'canary' THEN percent BETWEEN 1 AND 99 ELSE percent = 0 END)
 );
+
+-- Made when there were only reads, the table knows fewer phases.
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'strangler_control.capability'::regclass
+                   AND pg_get_constraintdef(oid) LIKE '%replicate%') THEN
+        ALTER TABLE strangler_control.capability DROP CONSTRAINT capability_phase_check;
+        ALTER TABLE strangler_control.capability ADD CONSTRAINT capability_phase_check CHECK (
+            phase IN ('monolith', 'replicate', 'shadow', 'canary', 'switched', 'complete'));
+    END IF;
+END $$;
 
 -- Every transition that was begun, forward or back. Its row is written before its first effect.
 CREATE TABLE IF NOT EXISTS strangler_control.transition (

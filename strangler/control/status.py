@@ -8,8 +8,9 @@ from typing import Any
 from strangler.config import Capability
 from strangler.control import gates
 from strangler.control.desk import Desk
-from strangler.control.gates import Evidence, FollowState, Gate, GatewayView, Health
-from strangler.control.phases import MONOLITH, SWITCHED, Direction, Phase, direction, step_towards
+from strangler.control.gates import Evidence, FollowState, Gate, GatewayView, Health, Ownership
+from strangler.control.judging import judge
+from strangler.control.phases import COMPLETE, MONOLITH, SWITCHED, Direction, Phase, direction, step_towards
 from strangler.control.store import GUARD, Looked, Operator, Standing, Transition
 from strangler.control.transition import taken_back
 
@@ -35,6 +36,7 @@ class Status:
     gates: tuple[Gate, ...]
     guard: Looked | None
     taken_back: Transition | None
+    ownership: Ownership | None = None
 
     @property
     def cut_short(self) -> bool:
@@ -53,6 +55,13 @@ class Status:
             "homes": [asdict(health) for health in self.homes],
             "gateway": asdict(self.gateway) | {"agrees": self.gateway.agrees},
             "following": self.following and _following_as_json(self.following),
+            "ownership": self.ownership
+            and {
+                "owner": self.ownership.owner or None,
+                "settled": self.ownership.settled,
+                "epoch": self.ownership.epoch,
+                "said": self.ownership.sentence or self.ownership.unknown,
+            },
             "evidence": seen
             and {
                 "since": seen.since.isoformat() if seen.since else None,
@@ -85,11 +94,11 @@ def look(desk: Desk, name: str) -> Status:
     """Look at one capability and everything around it; changes nothing."""
     capability = desk.capability(name)
     standing = desk.store.standing(name)
-    following = next_phase(standing.phase, capability.phase)
+    following = next_phase(standing.phase, capability.phase, capability.kind)
     facts = desk.facts(capability, standing, following) if following else None
     homes = desk.config.homes
     evidence = facts.evidence if facts else None
-    if evidence is None and standing.phase != MONOLITH:
+    if evidence is None and standing.phase != MONOLITH and capability.kind == "read":
         evidence = desk.surroundings.evidence(capability, standing.since)
     return Status(
         capability=capability,
@@ -104,7 +113,8 @@ def look(desk: Desk, name: str) -> Status:
         unfinished=desk.store.unfinished(name),
         operator=desk.store.operator(name),
         next=following,
-        gates=gates.judge(capability, standing.phase, following, facts) if following and facts else (),
+        gates=judge(capability, standing.phase, following, facts) if following and facts else (),
+        ownership=facts.ownership if facts else desk.ownership(capability),
         guard=desk.store.looked(name),
         taken_back=back if (back := taken_back(desk, name)) and back.by == GUARD else None,
     )
@@ -135,8 +145,11 @@ def _following_as_json(seen: FollowState) -> dict[str, Any]:
     }
 
 
-def next_phase(current: Phase, wanted: Phase) -> Phase | None:
+def next_phase(current: Phase, wanted: Phase, kind: str = "read") -> Phase | None:
     """The phase that comes next: on the way to the wanted one, or past it; None where there is none."""
     if current == SWITCHED:
+        return COMPLETE if kind == "write" else None
+    if current == COMPLETE:
         return None
-    return step_towards(current, wanted if direction(current, wanted) is Direction.FORWARD else SWITCHED)
+    ahead = wanted if direction(current, wanted) is Direction.FORWARD else SWITCHED
+    return step_towards(current, ahead, kind)

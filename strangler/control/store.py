@@ -85,6 +85,8 @@ class Transition:
         """The verb that does it again, or finishes it, with its arguments."""
         if any(effect.kind == "stop_following" for effect in self.effects):
             return f"cancel {self.capability}"
+        if self.target.name == "complete":
+            return f"complete {self.capability}"
         if direction(self.origin, self.target) is Direction.FORWARD:
             return f"apply {self.capability} {self.target}"
         return f"reverse {self.capability} --to {self.target}"

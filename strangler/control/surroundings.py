@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import datetime
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from strangler.config import Capability, Config, Home
-from strangler.control.gates import ContractState, Evidence, FollowState, GatewayView, Health
+from strangler.control.gates import ContractState, Evidence, FollowState, GatewayView, Health, Ownership
 from strangler.control.phases import Phase
 from strangler.run.system import System
 
 if TYPE_CHECKING:
     from strangler.compare.evidence import Watched
+    from strangler.movement.switch import Switch
 
 READY = "/health/ready"
 PATIENCE = 2.0  # seconds that a home has to answer
@@ -35,6 +38,13 @@ class Surroundings(Protocol):
 
     def gateway(self, phases: Mapping[str, Phase]) -> GatewayView:
         """The revision that the gateway has taken, and the one that these phases come to."""
+        ...
+
+    def rehearse(self, phases: Mapping[str, Phase]) -> None:
+        """Validate the routes of these phases, so that publishing them takes no time for it.
+
+        Raises StranglerError if they aren't valid.
+        """
         ...
 
     def publish(self, phases: Mapping[str, Phase]) -> str:
@@ -64,6 +74,38 @@ class Surroundings(Protocol):
         """Follow no more, and take capture away from the owner; says what stays."""
         ...
 
+    def replicate(self, capability: Capability) -> str:
+        """Write down at both homes who owns the rows, with a fence around them; says what it did."""
+        ...
+
+    def switch_step(self, capability: Capability, step: str, origin: str, epoch: int) -> str:
+        """Do one step of the switch that leads away from the home `origin`; says what it did."""
+        ...
+
+    def undo_switch(self, capability: Capability, origin: str, epoch: int) -> bool:
+        """Undo such a switch; False if it has passed its commit point."""
+        ...
+
+    def ownership(self, capability: Capability) -> Ownership:
+        """Who owns the capability's rows, and what is in the way of a switch."""
+        ...
+
+    def references(self, capability: Capability) -> Sequence[str]:
+        """What still names or reads the tables that the first owner had."""
+        ...
+
+    def forget_owner(self, capability: Capability) -> str:
+        """Take the fences off, and forget who owns; says what stays."""
+        ...
+
+    def archive(self, capability: Capability) -> str:
+        """Dump what the first owner has, and try the restore; says where it lies."""
+        ...
+
+    def drop(self, capability: Capability) -> str:
+        """Drop what the first owner had, and write the migration that says so; says where that lies."""
+        ...
+
     def following(self, capability: Capability) -> FollowState:
         """How the capability's tables follow now; what can't be learned is told in it."""
         ...
@@ -90,6 +132,7 @@ class Actual:
 
     def __init__(self, config: Config, system: System) -> None:
         self._config, self._system = config, system
+        self._switches: dict[tuple[str, str, int], Switch] = {}  # under way, with their connections
 
     def health(self, home: Home) -> Health:
         url = self._system.homes.get(home.name) or home.url
@@ -116,6 +159,11 @@ class Actual:
         recorded = gateway.revision_of(self._config, self._system, phases)
         seen = gateway.describe(self._system)
         return GatewayView(seen.revision, recorded, seen.rejected, seen.detail)
+
+    def rehearse(self, phases: Mapping[str, Phase]) -> None:
+        from strangler.envoy import gateway
+
+        gateway.rehearse(self._config, self._system, phases)
 
     def publish(self, phases: Mapping[str, Phase]) -> str:
         from strangler.envoy import gateway
@@ -149,6 +197,92 @@ class Actual:
 
         return stop_following(*self._sides(capability), capability.name, capability.tables)
 
+    def replicate(self, capability: Capability) -> str:
+        from strangler.movement.sides import two_sides
+        from strangler.movement.switch import replicate
+
+        replicate(capability.name, capability.tables, *two_sides(self._config, capability, self._system))
+        return f"{capability.owner} owns the rows; at {capability.home} only the applier writes them"
+
+    def switch_step(self, capability: Capability, step: str, origin: str, epoch: int) -> str:
+        from strangler.movement import switch
+
+        start = time.monotonic()
+        moved = self._switch(capability, origin, epoch)
+        if step == "raise_fence":
+            switch.raise_fence(moved, capability.switch.fence)
+        else:
+            getattr(switch, step)(moved)
+        if step == "give_away":
+            self._close(moved)
+        return f"{step.replace('_', ' ')}: done in {(time.monotonic() - start) * 1000:.0f} ms"
+
+    def undo_switch(self, capability: Capability, origin: str, epoch: int) -> bool:
+        from strangler.movement import switch
+
+        moved = self._switch(capability, origin, epoch)
+        try:
+            return switch.undo(moved)
+        finally:
+            self._close(moved)
+
+    def ownership(self, capability: Capability) -> Ownership:
+        from strangler.movement import owning
+        from strangler.movement.sides import two_sides
+
+        first, second = two_sides(self._config, capability, self._system)
+        return owning.read(capability.name, capability.tables, first, second, capability.switch.quiet)
+
+    def references(self, capability: Capability) -> Sequence[str]:
+        from strangler.movement.archive import references
+        from strangler.movement.sides import sides
+
+        return references(sides(self._config, capability, self._system)[0], capability.tables)
+
+    def forget_owner(self, capability: Capability) -> str:
+        from strangler.movement.sides import two_sides
+        from strangler.movement.switch import forget
+
+        forget(capability.name, *two_sides(self._config, capability, self._system))
+        return f"the fences are gone; {capability.owner} owns the rows, as before"
+
+    def archive(self, capability: Capability) -> str:
+        from strangler.movement.archive import archive
+        from strangler.movement.sides import sides
+
+        into = self._archive_of(capability)
+        done = archive(sides(self._config, capability, self._system)[0], capability.tables, into)
+        return f"{sum(one.rows for one in done):,} rows of {len(done)} tables lie in {into}, restore tried"
+
+    def drop(self, capability: Capability) -> str:
+        from strangler.movement import archive
+        from strangler.movement.sides import sides
+
+        first, _ = sides(self._config, capability, self._system)
+        archive.drop(first, capability.name, capability.tables)
+        written = archive.write_migration(capability.context, capability.tables, self._archive_of(capability))
+        return f"dropped; {written} is the migration that says so"
+
+    def _archive_of(self, capability: Capability) -> Path:
+        return self._system.state / "archive" / capability.name
+
+    def _switch(self, capability: Capability, origin: str, epoch: int) -> Switch:
+        from strangler.movement.sides import two_sides
+        from strangler.movement.switch import Switch
+
+        known = self._switches.get((capability.name, origin, epoch))
+        if known is None:
+            first, second = two_sides(self._config, capability, self._system)
+            if origin != first.home:
+                first, second = second, first
+            known = Switch(capability.name, capability.tables, first, second, epoch)
+            self._switches[capability.name, origin, epoch] = known
+        return known
+
+    def _close(self, moved: Switch) -> None:
+        self._switches = {key: one for key, one in self._switches.items() if one is not moved}
+        moved.bench.close()
+
     def following(self, capability: Capability) -> FollowState:
         from strangler.movement.state import follow_state
 
@@ -175,9 +309,12 @@ class Actual:
         return verdict_on(self._config, self._system, capability.name) if capability.gate.contracts else None
 
     def _sides(self, capability: Capability) -> tuple[str, str]:
+        """URLs of whoever owns the rows now, and of the home that follows."""
+        from strangler.movement.owning import owns
         from strangler.movement.sides import sides
 
-        return sides(self._config, capability, self._system)
+        first, second = sides(self._config, capability, self._system)
+        return (second, first) if owns(second, capability.tables) else (first, second)
 
 
 def _version(body: bytes) -> str:

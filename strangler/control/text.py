@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 import click
 
 from strangler.control.effects import Effect, StopFollowing, describe_record
-from strangler.control.gates import Gate, behind, counted_from, percent, verified, why_not_following
-from strangler.control.phases import MONOLITH, Direction, direction, meaning
+from strangler.control.gates import Gate, behind, counted_from, percent, roles, verified, why_not_following
+from strangler.control.phases import COMPLETE, MONOLITH, Direction, Phase, direction, meaning
 from strangler.control.plan import Plan
 from strangler.control.status import Status
 from strangler.control.store import Transition
@@ -27,13 +27,14 @@ def status(seen: Status) -> str:
     """Everything about one capability, the next command last."""
     name, standing = seen.capability.name, seen.standing
     lines = [click.style(f"{name} is at {standing.phase}", bold=True) + _since(seen)]
-    lines += _row("", f"{meaning(standing.phase, seen.capability.owner, seen.capability.home)}.")
+    lines += _row("", f"{_meaning(seen, standing.phase)}.")
     lines += _row("wanted", _wanted(seen))
     for health in seen.homes:
         lines += _row(
             health.home, f"{'Ready' if health.ready else 'NOT READY'}: {health.detail}.", not health.ready
         )
     lines += _gateway(seen)
+    lines += _ownership(seen)
     lines += _following(seen)
     if seen.evidence:
         lines += _row("answers", _evidence(seen))
@@ -41,11 +42,11 @@ def status(seen: Status) -> str:
     if seen.unfinished:
         lines += _unfinished(seen.unfinished, seen)
     elif seen.next:
-        lines += _row(
-            "next", f"{seen.next}: {meaning(seen.next, seen.capability.owner, seen.capability.home)}."
-        )
+        lines += _row("next", f"{seen.next}: {_meaning(seen, seen.next)}.")
         lines += _gates(seen.gates, "            ")
         lines += _row("", _next_command(seen))
+    elif standing.phase == COMPLETE:
+        lines += _row("next", "Nothing: it has moved for good.")
     else:
         lines += _row("next", f"Nothing: it has moved. Back: `strangler reverse {name}`.")
     return "\n".join(lines)
@@ -74,6 +75,8 @@ def command(one: Plan) -> str:
     """What to type to carry out a plan."""
     if any(isinstance(effect, StopFollowing) for effect in one.effects):
         return f"strangler cancel {one.capability}"
+    if one.target == COMPLETE:
+        return f"strangler complete {one.capability}"
     if direction(one.origin, one.target) is Direction.BACK:
         return f"strangler reverse {one.capability} --to {one.target}"
     return f"strangler apply {one.capability} {one.target}"
@@ -84,7 +87,9 @@ def done(one: Transition) -> str:
     lines = [click.style(f"{one.capability}: {one.origin} -> {one.target}", bold=True)]
     lines += [f"  {_mark(True)} {record.detail}" for record in one.effects]
     back = ""
-    if direction(one.origin, one.target) is Direction.FORWARD:
+    if one.target == COMPLETE:
+        back = " No way leads back."
+    elif direction(one.origin, one.target) is Direction.FORWARD:
         back = f" Back: `strangler reverse {one.capability} --to {one.origin}`."
     lines.append(f"  Done in {one.seconds:.2f} s; this is revision {one.revision}.{back}")
     return "\n".join(lines)
@@ -123,6 +128,8 @@ def _wanted(seen: Status) -> str:
             return f"{wanted}, as it is."
         case Direction.FORWARD:
             return f"{wanted}."
+        case Direction.BACK if current == COMPLETE:
+            return f"{wanted}, and it is past it."
         case Direction.BACK:
             return f"{wanted}, which lies behind it: `strangler reverse {name} --to {wanted}`."
 
@@ -145,17 +152,34 @@ def _gateway(seen: Status) -> Iterator[str]:
     )
 
 
+def _meaning(seen: Status, phase: Phase) -> str:
+    one = seen.capability
+    return meaning(phase, one.owner, one.home, one.kind)
+
+
+def _ownership(seen: Status) -> Iterator[str]:
+    """Who owns the rows, loud where the homes don't agree."""
+    found = seen.ownership
+    if found is None or seen.standing.phase == COMPLETE:
+        return iter(())
+    settled = found.settled and not found.unknown
+    return _row("owner" if settled else "OWNER", found.unknown or found.sentence, not settled)
+
+
 def _following(seen: Status) -> Iterator[str]:
     """How the rows follow, and what the last verification found; nothing where they don't and needn't."""
     found, capability = seen.following, seen.capability
-    if found is None or not (found.ordered or found.unknown or seen.standing.phase != MONOLITH):
+    if found is None or seen.standing.phase == COMPLETE:
         return
-    if reason := why_not_following(capability, found):
+    if not (found.ordered or found.unknown or seen.standing.phase != MONOLITH):
+        return
+    follower, followed = roles(capability, seen.ownership)
+    if reason := why_not_following(capability, found, follower, followed):
         yield from _row("ROWS", reason, True)
     elif found.lag is not None and found.word is not None:
         yield from _row(
             "rows",
-            f"{capability.home} follows {capability.owner}, {behind(found.lag)} behind; the follower spoke "
+            f"{follower} follows {followed}, {behind(found.lag)} behind; the follower spoke "
             f"{found.word:.1f} s ago.",
         )
     if found.round is not None and found.age is not None:
@@ -179,7 +203,7 @@ def _guard(seen: Status) -> Iterator[str]:
         yield from _row(
             "GUARD", f"Took it back from {back.origin} at {moment(back.started)}. {back.because}", True
         )
-    if seen.standing.phase == MONOLITH:
+    if seen.standing.phase == MONOLITH or seen.capability.kind != "read":  # it looks at answers
         return
     found = seen.guard
     if found is None or not found.lives:
@@ -209,10 +233,13 @@ def _unfinished(one: Transition, seen: Status) -> Iterator[str]:
 def _next_command(seen: Status) -> str:
     name = seen.capability.name
     held = [gate.name for gate in seen.gates if not gate.passed]
+    verb = f"complete {name}" if seen.next == COMPLETE else f"apply {name} {seen.next}"
     if not held:
-        return f"Ready: `strangler apply {name} {seen.next}`."
+        return f"Ready: `strangler {verb}`."
     by = f"{', '.join(held[:-1])} and {held[-1]}" if len(held) > 1 else held[0]
-    return f"Held by {by}. `strangler apply {name} {seen.next} --wait 60` waits."
+    if seen.next == COMPLETE:
+        return f"Held by {by}. Until then: `strangler reverse {name}`."
+    return f"Held by {by}. `strangler {verb} --wait 60` waits."
 
 
 def _gates(gates: Iterable[Gate], indent: str) -> Iterator[str]:

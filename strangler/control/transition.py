@@ -15,11 +15,14 @@ import psycopg
 from strangler.config import Capability, Config
 from strangler.control import plan as plans
 from strangler.control.desk import Desk, at_desk
-from strangler.control.effects import ROUTING, Context, Effect, from_record, to_record
+from strangler.control.effects import ROUTING, Context, Effect, SwitchStep, from_record, to_record
 from strangler.control.errors import ControlDatabaseAway, GatesHeld, PlanOutdated, TransitionFailed
-from strangler.control.gates import judge, reverse
+from strangler.control.gates import reverse
+from strangler.control.judging import judge
 from strangler.control.phases import (
+    COMPLETE,
     MONOLITH,
+    REPLICATE,
     SWITCHED,
     Direction,
     Phase,
@@ -119,6 +122,9 @@ def advance_at(
     with desk.store.operating(name, desk.by):
         if saved:
             check_saved(desk, saved)
+        recovered = recover_switch(desk, capability, begun)
+        if recovered and recovered.target == target:
+            return recovered
         plan, unfinished = _draw(desk, capability, target, named)
         if plan is None:
             return None
@@ -148,9 +154,14 @@ def take_back_at(
     with desk.store.operating(name, desk.by):
         if at_revision not in (None, desk.store.standing(name).revision):
             return None
+        recovered = recover_switch(desk, capability, begun)
+        if recovered and recovered.target == target:
+            return recovered
         plan = draw_back(desk, name, target)
         if plan is None:
             return None
+        if plan.held:
+            raise GatesHeld(plan)
         transition = _begin(desk, plan, undoes=desk.store.unfinished(capability.name), because=because)
         return _run(desk, transition, plan, begun, None)
 
@@ -161,18 +172,56 @@ def cancel_at(desk: Desk, name: str, *, begun: Begun | None = None) -> Transitio
     Raises as `take_back` does. Cut short, it is cancelled again.
     """
     with desk.store.operating(name, desk.by):
+        recover_switch(desk, desk.capability(name), begun)
         plan = draw_cancel(desk, name)
         transition = _begin(desk, plan, undoes=desk.store.unfinished(name))
         return _run(desk, transition, plan, begun, None)
 
 
+def complete_at(desk: Desk, name: str, *, begun: Begun | None = None) -> Transition | None:
+    """The point of no return; None where it is passed already. Raises as `advance` does."""
+    with desk.store.operating(name, desk.by):
+        recover_switch(desk, desk.capability(name), begun)
+        plan = draw_complete(desk, name)
+        if plan is None:
+            return None
+        if plan.held:
+            raise GatesHeld(plan)
+        unfinished = desk.store.unfinished(name)
+        return _run(desk, unfinished or _begin(desk, plan), plan, begun, None)
+
+
+def draw_complete(desk: Desk, name: str) -> Plan | None:
+    """The plan of completing; None where that is done. UsageError for what can't be completed."""
+    capability, standing = desk.capability(name), desk.store.standing(name)
+    if capability.kind != "write":
+        raise UsageError(
+            f"{name} owns no rows: complete the writes of {capability.context}. Nothing was changed."
+        )
+    if standing.phase == COMPLETE:
+        return None
+    if standing.phase != SWITCHED:
+        raise UsageError(
+            f"Cannot complete {name}, because it is at {standing.phase} and not switched yet. "
+            "Nothing was changed."
+        )
+    if unfinished := desk.store.unfinished(name):
+        if unfinished.target != COMPLETE:
+            raise StranglerError(
+                f"A move of {name} is unfinished: `strangler {unfinished.again}` first. Nothing was changed."
+            )
+        effects = tuple(from_record(one.kind, one.arguments) for one in unfinished.effects)
+        return Plan(name, standing.phase, COMPLETE, standing.revision, (), effects)
+    return plans.complete(capability, standing, desk.facts(capability, standing, COMPLETE))
+
+
 def draw_cancel(desk: Desk, name: str) -> Plan:
     """The plan of cancelling; changes nothing."""
     capability, standing = desk.capability(name), desk.store.standing(name)
-    if standing.phase == SWITCHED:
+    if standing.phase in (SWITCHED, COMPLETE):
         raise UsageError(
-            f"{name} is switched, and its rows must follow while {capability.home} answers. Nothing was "
-            f"changed; `strangler reverse {name}` takes it back first."
+            f"{name} is {standing.phase}, and its rows must follow while {capability.home} answers. Nothing "
+            f"was changed; `strangler reverse {name}` takes it back first."
         )
     return plans.cancel(capability, standing)
 
@@ -181,9 +230,53 @@ def draw_back(desk: Desk, name: str, target: Phase) -> Plan | None:
     """The plan of the way back to `target`, or None where there is nothing to do; changes nothing."""
     capability = desk.capability(name)
     standing = desk.store.standing(name)
-    check_back(name, standing.phase, target)
+    check_back(name, standing.phase, target, capability.kind)
+    if capability.kind == "write" and standing.phase != target:
+        return _draw_switch_back(desk, capability, standing, target)
     settled = standing.phase == target and not desk.store.unfinished(name)
     return None if settled and desk.gateway().agrees else plans.back(capability, standing, target)
+
+
+def _draw_switch_back(desk: Desk, capability: Capability, standing: Standing, target: Phase) -> Plan:
+    """The switch in the other direction; UsageError where the way back is another verb's."""
+    if standing.phase == REPLICATE:
+        raise UsageError(
+            f"{capability.name} replicates, and {capability.owner} owns its rows still. Nothing was changed; "
+            f"`strangler cancel {capability.name}` gives the move up."
+        )
+    if target != REPLICATE:
+        raise UsageError(
+            f"{capability.name} goes back to replicate first, which gives its rows back. Use `strangler "
+            f"reverse {capability.name}`, and then `strangler cancel {capability.name}`. Nothing was changed."
+        )
+    return plans.switch(capability, standing, target, desk.facts(capability, standing, target))
+
+
+def recover_switch(desk: Desk, capability: Capability, begun: Begun | None) -> Transition | None:
+    """End a switch that was cut short, as whoever holds the lock: returns it if it was finished.
+
+    Where it has passed its commit point it is finished, everywhere else undone: then a new one, in an epoch
+    of its own, can begin.
+    """
+    unfinished = desk.store.unfinished(capability.name)
+    if not unfinished or not (step := first_step(unfinished)):
+        return None
+    if desk.surroundings.undo_switch(capability, step.origin, step.epoch):
+        desk.store.finish(
+            unfinished.id, "undone", f"cut short before its commit point, and undone by {desk.by}"
+        )
+        return None
+    plan = Plan(
+        capability.name, unfinished.origin, unfinished.target, unfinished.revision - 1, (),
+        tuple(from_record(one.kind, one.arguments) for one in unfinished.effects),
+    )  # fmt: skip
+    return _run(desk, unfinished, plan, begun, None)
+
+
+def first_step(transition: Transition) -> SwitchStep | None:
+    """The step that a switch begins with; None for a transition that is none."""
+    effects = (from_record(one.kind, one.arguments) for one in transition.effects)
+    return next((one for one in effects if isinstance(one, SwitchStep)), None)
 
 
 def check_saved(desk: Desk, saved: Plan) -> None:
@@ -210,7 +303,7 @@ def _draw(
     if standing.phase == target:
         again = None if desk.gateway().agrees else plans.back(capability, standing, target)
         return again, None
-    check_forward(capability.name, standing.phase, target)
+    check_forward(capability.name, standing.phase, target, capability.kind)
     plan = plans.forward(capability, standing, target, desk.facts(capability, standing, target))
     if not named and (last := taken_back(desk, capability.name)):
         plan = replace(plan, gates=(reverse(capability, last, target), *plan.gates))
@@ -286,10 +379,41 @@ def _run(
             except ControlDatabaseAway:
                 raise  # nothing can be recorded; the transition stays unfinished, and status says so
             except (StranglerError, psycopg.Error, OSError) as error:
+                if step := first_step(transition):
+                    raise _switch_failed(desk, transition, position, effect, step, error) from error
                 raise _failed(desk, transition, position, effect, error) from error
             desk.store.mark_effect(transition.id, position, "done", detail)
         desk.store.finish(transition.id, "done")
     return desk.store.transition(transition.id)
+
+
+def _switch_failed(
+    desk: Desk, transition: Transition, position: int, effect: Effect, step: SwitchStep, error: Exception
+) -> TransitionFailed:
+    """Undo the switch, unless it has passed its commit point: then it stays to be finished."""
+    capability = desk.capability(transition.capability)
+    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    desk.store.mark_effect(transition.id, position, "failed", reason)
+    said = f"This failed: {effect.describe()}. {reason}."
+    try:
+        undone = desk.surroundings.undo_switch(capability, step.origin, step.epoch)
+    except (StranglerError, psycopg.Error, OSError) as worse:
+        return TransitionFailed(
+            f"{said} Nor could the switch of {capability.name} be undone: {str(worse).rstrip('.')}. The "
+            f"follower undoes it {capability.switch.fence:g} s after the fence was raised, unless it has "
+            f"passed its commit point; `strangler status` says which, and `strangler {transition.again}` "
+            "goes on."
+        )
+    if undone:
+        desk.store.finish(transition.id, "failed", reason)
+        return TransitionFailed(
+            f"{said} The switch was undone: {step.origin} owns the rows of {capability.name}, as before. "
+            f"`strangler {transition.again}` tries again."
+        )
+    return TransitionFailed(
+        f"{said} By then {step.target} owned the rows of {capability.name}, so there is no way but forward: "
+        f"`strangler {transition.again}` finishes it."
+    )
 
 
 def _failed(

@@ -7,6 +7,7 @@ never touches a connection pool or a health check.
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -42,9 +43,27 @@ def clusters(config: Config, homes: Mapping[str, str], eds: Path) -> list[Resour
 def endpoints(homes: Mapping[str, str], home: str) -> Resource | None:
     """The address of a home (EDS); None for one that has a host name, which Envoy asks DNS for."""
     host, _ = _address(home, homes[home])
-    if not _is_ip(host):
-        return None
-    return {"@type": f"{TYPE}config.endpoint.v3.ClusterLoadAssignment", **_assignment(home, homes[home])}
+    return assignment(home, home, homes[home]) if _is_ip(host) else None
+
+
+def assignment(cluster: str, home: str, url: str) -> Resource:
+    """A cluster's only address: that of `home` at `url`. A host name is looked up here and now."""
+    found = _assignment(cluster, home, url)
+    address = found["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]
+    if not _is_ip(address["address"]):
+        try:
+            address["address"] = socket.gethostbyname(address["address"])
+        except OSError as error:
+            raise HomeUnroutable(
+                f"{home} is at {url}, and that name can't be looked up ({error}). Nothing was changed."
+            ) from None
+    return {"@type": f"{TYPE}config.endpoint.v3.ClusterLoadAssignment", **found}
+
+
+def addressed(name: str, url: str, eds: Path) -> Resource:
+    """A cluster that reads its address from a file, whatever the home's address is; `url` is one of them."""
+    port = f"http://127.0.0.1:{_address(name, url)[1]}"
+    return _cluster(name, port, eds)
 
 
 def _cluster(home: str, url: str, eds: Path) -> Resource:
@@ -70,7 +89,7 @@ def _cluster(home: str, url: str, eds: Path) -> Resource:
     return cluster | {
         "type": "STRICT_DNS",
         "dns_lookup_family": "V4_PREFERRED",
-        "load_assignment": _assignment(home, url),
+        "load_assignment": _assignment(home, home, url),
     }
 
 
@@ -130,7 +149,7 @@ def _with_fallback(home: str, owner: str) -> Resource:
     }
 
 
-def _assignment(home: str, url: str) -> Resource:
+def _assignment(cluster: str, home: str, url: str) -> Resource:
     host, port = _address(home, url)
     endpoint = {
         "address": {"socket_address": {"address": host, "port_value": port}},
@@ -139,7 +158,7 @@ def _assignment(home: str, url: str) -> Resource:
     }
     metadata = {"filter_metadata": {METADATA: {"home": home}}}
     return {
-        "cluster_name": home,
+        "cluster_name": cluster,
         "endpoints": [{"lb_endpoints": [{"endpoint": endpoint, "metadata": metadata}]}],
     }
 

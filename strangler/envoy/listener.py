@@ -17,6 +17,7 @@ from strangler.envoy.names import (
     CAPABILITY_HEADER,
     EXCHANGE_FILTER,
     EXTENSION,
+    FENCED_HEADER,
     HOME_HEADER,
     LISTENER,
     METADATA,
@@ -157,7 +158,7 @@ def _unsaid() -> Resource:
         "name": "unsaid",
         "typed_config": {
             "@type": f"{EXTENSION}filters.http.header_mutation.v3.HeaderMutation",
-            "mutations": {"response_mutations": [{"remove": BEHIND_HEADER}]},
+            "mutations": {"response_mutations": [{"remove": BEHIND_HEADER}, {"remove": FENCED_HEADER}]},
         },
     }
 
@@ -182,7 +183,10 @@ def _exchange(gateway: Gateway) -> Resource:
             "allowed_headers": {
                 "patterns": [
                     {"exact": name}
-                    for name in ("cookie", "x-request-id", "x-forwarded-proto", "traceparent", "tracestate")
+                    for name in (
+                        *("cookie", "x-request-id", "x-forwarded-proto", "traceparent", "tracestate"),
+                        *("x-csrftoken", "origin", "referer"),  # a session that writes has to show more
+                    )
                 ]
             },
             "disallowed_headers": {"patterns": [{"exact": "authorization"}]},

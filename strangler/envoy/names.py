@@ -22,11 +22,17 @@ METADATA = "strangler"  # the namespace of an endpoint's metadata, and of a requ
 # The position of a client's last write, and what a home answers that lacks it (strangler.chassis.freshness).
 WRITTEN_COOKIE, WRITTEN_HEADER = "strangler-written", "x-written"
 BEHIND_HEADER = "x-strangler-behind"
+FENCED_HEADER = "x-strangler-fenced"  # what a home answers that refused a write, and did nothing
 
 
 def capture_filter(capability: str) -> str:
     """The tap that captures a capability's requests; the listener has one for each."""
     return f"capture/{capability}"
+
+
+def owner_of(capability: str) -> str:
+    """The cluster that has the address of whoever owns the capability's rows."""
+    return f"owner of {capability}"
 
 
 def with_fallback(home: str, owner: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from strangler.config import SAFE_METHODS, Capability, Config
 from strangler.control.phases import MONOLITH, Phase
-from strangler.envoy.errors import HomeUnroutable
+from strangler.envoy import writes
 from strangler.envoy.names import (
     BEHIND_HEADER,
     CANARY_COOKIE,
@@ -65,7 +65,8 @@ _SAFE = {
 }
 _UNSAFE = {
     "timeout": "60s",
-    "retry_policy": {"retry_on": _NOTHING_WAS_SENT, "num_retries": 2, "retry_back_off": _BACK_OFF},
+    # Any write may meet the fence of another context. A home that is down is waited for just as long.
+    "retry_policy": writes.until_owned(_NOTHING_WAS_SENT) | writes.SLOWLY,
 }
 
 
@@ -146,18 +147,37 @@ def _everything_else(config: Config) -> list[Resource]:
 
 
 def _capability(config: Config, capability: Capability, phase: Phase) -> Iterator[Resource]:
-    if capability.kind != "read":
-        if phase != MONOLITH:
-            raise HomeUnroutable(
-                f"The gateway moves reads only; {capability.name} writes, and can't be at "
-                f"{phase}. Nothing was changed."
-            )
-        return  # its routes are the default home's, like everything else
+    if capability.kind == "write":
+        yield from _writes(config, capability, phase)
+        return
     for answer in _ANSWERS[phase.name](config, capability, phase):
         for methods, paths in _requests(capability):
             match = _both({"headers": [_header_is(":method", regex=methods)]}, answer.match)
             match["safe_regex"] = {"regex": paths}
             yield from _with_capture(config, capability, answer, match)
+
+
+def _writes(config: Config, capability: Capability, phase: Phase) -> Iterator[Resource]:
+    """To whoever owns the rows, with a token: who waits under a fence may be answered by either home."""
+    if phase == MONOLITH:
+        return  # its routes are the default home's, like everything else
+    action, rest = writes.action(capability, _NOTHING_WAS_SENT), writes.rest(capability)
+    session = _Answer("session", _carries(config.gateway.session_cookie), action, _exchanged(config))
+    answers = [_Answer("token", _bearer(), action), _Answer("anonymous", {}, action)]
+    if config.gateway.exchange:
+        answers.insert(1, session)
+    for answer in answers:
+        for methods, paths in _requests(capability):
+            match = _both({"headers": [_header_is(":method", regex=methods)]}, answer.match)
+            match["safe_regex"] = {"regex": paths}
+            yield {
+                "name": f"{capability.name}, {answer.callers}",
+                "match": match,
+                "route": answer.action,
+                "response_headers_to_add": [_header(CAPABILITY_HEADER, capability.name)],
+                **rest,
+                **answer.rest,
+            }
 
 
 def _with_capture(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from strangler.config import Config
 from strangler.control.phases import Phase
+from strangler.envoy import writes
 from strangler.envoy.clusters import clusters, endpoints
 from strangler.envoy.listener import listener
 from strangler.envoy.names import Resource
@@ -63,13 +64,19 @@ def render(config: Config, system: System, phases: Mapping[str, Phase], *, numbe
     """
     live = live_directory(system)
     resources = {
-        CDS: [*clusters(config, system.homes, live / "eds"), *receiver(config, system)],
+        CDS: [
+            *clusters(config, system.homes, live / "eds"),
+            *writes.owner_clusters(config, system.homes, live / "eds"),
+            *receiver(config, system),
+        ],
         LDS: [listener(config, system, live / "rds")],
         RDS: [route_configuration(config, phases)],
     }
     for home in sorted({config.gateway.default, *(one.home for one in config.capabilities.values())}):
         if found := endpoints(system.homes, home):
             resources[f"eds/{home}/eds.json"] = [found]
+    for cluster, address in writes.owner_endpoints(config, system.homes, phases):
+        resources[f"eds/{cluster}/eds.json"] = [address]
     return of_resources(resources, number)
 
 

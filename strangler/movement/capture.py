@@ -1,8 +1,8 @@
 """Changes of the owner's tables, taken by triggers whatever code path wrote them: following begins here.
 
 Admin, bulk update, raw SQL and TRUNCATE all leave a row in `strangler_capture.change`. What the role `echo`
-writes isn't taken: that is the applier of a stream in the other direction, told apart by who logged in and
-never by a setting that a session could change.
+writes isn't taken (the owner's applier, unless another is named): that is a stream in the other direction,
+told apart by who logged in and never by a setting that a session could change.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TypeVar
 import psycopg
 from psycopg import sql
 
+from strangler.movement import applier
 from strangler.movement.errors import CaptureRefused, CopyRefused, FollowFailed
 from strangler.movement.tables import Connection, Table, connection, read, sentence
 
@@ -27,11 +28,11 @@ T = TypeVar("T")
 # Row triggers fire in the order of their names. These come before the owner's own and the foreign keys',
 # lest a trigger that writes the same row once more is captured before what it answers to.
 TRIGGERS = {
-    "00_strangler_key": "AFTER UPDATE ON {table} FOR EACH ROW WHEN ({moved}{and_not_echo}) "
+    "00_strangler_key": "AFTER UPDATE ON {table} FOR EACH ROW WHEN ({moved} AND {not_echo}) "
     "EXECUTE FUNCTION strangler_capture.take({name}, 'again')",
-    "00_strangler_row": "AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW {when_not_echo} "
+    "00_strangler_row": "AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW WHEN ({not_echo}) "
     "EXECUTE FUNCTION strangler_capture.take({name})",
-    "00_strangler_truncate": "AFTER TRUNCATE ON {table} FOR EACH STATEMENT {when_not_echo} "
+    "00_strangler_truncate": "AFTER TRUNCATE ON {table} FOR EACH STATEMENT WHEN ({not_echo}) "
     "EXECUTE FUNCTION strangler_capture.take({name})",
 }
 
@@ -165,7 +166,7 @@ def _capturable(owner: Connection, name: str) -> Table:
 
 def _capture(owner: Connection, table: Table, echo: str | None) -> bool:
     """Put the triggers on one table, unless they stand there as they should; whether they had to be put."""
-    definitions = _definitions(table, echo)
+    definitions = _definitions(table, echo or _applier_of(owner, table))
     there = _ours(owner, table.identifier)
     wanted = {name: definition.as_string(owner) for name, definition in definitions.items()}
     kept = owner.execute(
@@ -194,15 +195,21 @@ def _capture(owner: Connection, table: Table, echo: str | None) -> bool:
     return True
 
 
-def _definitions(table: Table, echo: str | None) -> dict[str, sql.Composed]:
-    old, new = table.key_of("old"), table.key_of("new")
-    not_echo = sql.SQL("session_user <> {}").format(sql.Literal(echo)) if echo else sql.SQL("")
+def _applier_of(owner: Connection, table: Table) -> str:
+    """The login that writes what follows into this table, should its rows move one day."""
+    found = owner.execute(
+        "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = %s::regclass", [_text(owner, table)]
+    ).fetchone()
+    assert found is not None  # its columns have just been read
+    return f"{found[0]}{applier.SUFFIX}"
+
+
+def _definitions(table: Table, echo: str) -> dict[str, sql.Composed]:
     parts = {
         "table": table.identifier,
         "name": sql.Literal(table.name),
-        "moved": sql.SQL("ROW({}) IS DISTINCT FROM ROW({})").format(old, new),
-        "and_not_echo": sql.SQL(" AND {}").format(not_echo) if echo else sql.SQL(""),
-        "when_not_echo": sql.SQL("WHEN ({})").format(not_echo) if echo else sql.SQL(""),
+        "moved": sql.SQL("ROW({}) IS DISTINCT FROM ROW({})").format(table.key_of("old"), table.key_of("new")),
+        "not_echo": sql.SQL("session_user <> {}").format(sql.Literal(echo)),
     }
     return {name: sql.SQL(text).format(**parts) for name, text in TRIGGERS.items()}
 

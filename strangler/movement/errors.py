@@ -6,7 +6,10 @@ StranglerError
     ├── CopyFailed       1  a database is away, or copied rows break a key: what was committed stays
     ├── CaptureRefused   1  the owner's tables can't be captured as they are: nothing was changed
     ├── FollowHeld       1  the next window must not be applied: it stays at the owner, and is tried again
-    └── FollowFailed     1  a database stopped the stream: the next run goes on after the last window
+    ├── FollowFailed     1  a database stopped the stream: the next run goes on after the last window
+    ├── SwitchRefused    1  ownership can't move as things are: nothing was changed
+    ├── SwitchHeld       1  something is in the way just now: nothing was changed by this step
+    └── SwitchLost       1  this epoch was decided otherwise: whoever goes on reads who owns first
 """
 
 from __future__ import annotations
@@ -36,3 +39,15 @@ class FollowHeld(MovementError):
 
 class FollowFailed(MovementError):
     """A database stopped the stream; what was committed stays, and the next run goes on from there."""
+
+
+class SwitchRefused(MovementError):
+    """Ownership can't move as things are; nothing was changed."""
+
+
+class SwitchHeld(MovementError):
+    """A lock, a transaction or a stream that is behind is in the way; this step changed nothing."""
+
+
+class SwitchLost(MovementError):
+    """The epoch was burnt or has passed: somebody else has undone, finished or begun a switch."""

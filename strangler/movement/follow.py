@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from strangler.movement import capture, foreign_keys, windows
+from strangler.movement import capture, foreign_keys, ownership, windows
 from strangler.movement.backfill import (
     CHUNK_ROWS,
     Copy,
@@ -55,12 +55,14 @@ def following(
     *,
     progress: Tell | None = None,
     chunk_rows: int = CHUNK_ROWS,
+    echo: str | None = None,
 ) -> Iterator[Following]:
     """Make the follower's `tables` follow the owner's, step by step, for the block.
 
     `target_url` logs in as the applier: a role of its own that is a member of the tables' owner there.
-    Capture is installed where it isn't. Raises CaptureRefused or CopyRefused before anything was written,
-    FollowHeld while the two sides don't fit together, FollowFailed when a database stops it.
+    Capture is installed where it isn't; what the role `echo` writes at the owner isn't taken. Raises
+    CaptureRefused or CopyRefused before anything was written, FollowHeld while the two sides don't fit
+    together, SwitchLost where the follower owns the rows by now, FollowFailed when a database stops it.
     """
     if not tables:
         raise CopyRefused("No tables are named, so there is nothing to follow. Nothing was changed.")
@@ -75,7 +77,7 @@ def following(
         with alone(follower):
             with _told():
                 foreign_keys.refuse_immediate(follower, list(shapes.values()))
-                capture.install(source_url, names)
+                capture.install(source_url, names, echo=echo)
                 stream = Following(owner, follower, shapes, progress or (lambda _: None), chunk_rows)
             yield stream
             with _told():
@@ -155,6 +157,7 @@ class Following:
 
     def _begin(self) -> None:
         """Read the watermark, and find out for each table what is to be done with it."""
+        self._epochs = ownership.epochs(self.follower, list(self.tables))
         lay_schema(self.follower)
         self.follower.execute(
             "INSERT INTO strangler_movement.watermark DEFAULT VALUES ON CONFLICT (one) DO NOTHING"
@@ -237,10 +240,12 @@ class Following:
         new = windows.window(self.owner, self.since or now, now, dict(zip(self.tables, shapes, strict=True)))
         copying = any(state != "following" for state in self.states.values())
         if not new.changes and not copying and self._shapes and self._shapes[0] == shapes:
+            ownership.check(self.follower, list(self.tables), self._epochs)
             return Step(0, 0, True)
         states, tables = dict(self.states), self.tables
         try:
             with self.follower.transaction():
+                ownership.hold(self.follower, list(self.tables), self._epochs)
                 self._hold_unless_alike(shapes)
                 changes = sum(
                     self._apply(self.tables[name], new, new.arrivals[name]) for name in new.arrivals

@@ -31,6 +31,7 @@ from strangler.movement.orders import Orders
 from strangler.movement.tables import connection
 from strangler.movement.tables import sentence as said_by
 from strangler.movement.verifier import Verifier
+from strangler.movement.watch import Watch
 from strangler.movement.word import Word
 from strangler.run import system as running
 from strangler.run.system import System
@@ -82,10 +83,13 @@ class _Follower:
             _say,
         )
 
+        self.watch = Watch(config, system, home, self.over, _say)
+
     def run(self) -> None:
         """Obey what is ordered, and say why where it can't be, until another system is described."""
         self.word.start()
         self.verifier.start()
+        self.watch.start()
         try:
             self._obey()
         finally:

@@ -8,6 +8,8 @@ transaction, and added again when the last row is there. Killed in between, the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import psycopg
 from psycopg import sql
 
@@ -87,3 +89,19 @@ def refuse_immediate(follower: Connection, tables: list[Table]) -> None:
             f"The follower's foreign key {found[1]} of {found[0]} can't wait for the end of a transaction, "
             "or cascades by itself. Nothing was changed; make it DEFERRABLE, ON DELETE NO ACTION."
         )
+
+
+def crossing(owner: Connection, tables: Sequence[str]) -> tuple[str, ...]:
+    """Foreign keys that join `tables` to others, either way, as `table (constraint) -> table`.
+
+    A followed delete would fail on the rows that refer to it, and stop the stream; in the replica role it
+    would succeed, and leave them behind.
+    """
+    found = owner.execute(
+        """SELECT format('%%s (%%s) -> %%s', conrelid::regclass, conname, confrelid::regclass)
+           FROM pg_constraint WHERE contype = 'f' AND conparentid = 0
+             AND (conrelid = ANY(%(names)s::regclass[])) <> (confrelid = ANY(%(names)s::regclass[]))
+           ORDER BY 1""",
+        {"names": [sql.Identifier(*name.split(".")).as_string(owner) for name in tables]},
+    )
+    return tuple(name for (name,) in found)

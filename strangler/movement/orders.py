@@ -44,6 +44,21 @@ def withdraw(follower: Connection, capability: str, tables: Sequence[str]) -> tu
     return tuple(name for name in named if name not in left)
 
 
+def turn_round(before: Connection, after: Connection, tables: Sequence[str], owner: str) -> None:
+    """Take every order of `tables` away from one home and give it to the other, to follow `owner`.
+
+    Given before it is taken away: killed in between, it is done again.
+    """
+    lay_schema(before)
+    lay_schema(after)
+    found = before.execute(
+        "SELECT capability, tables, by FROM strangler_movement.ordered WHERE tables && %s", [list(tables)]
+    ).fetchall()
+    for capability, its_tables, by in found:
+        order(after, capability, owner, its_tables, by)
+    before.execute("DELETE FROM strangler_movement.ordered WHERE tables && %s", [list(tables)])
+
+
 def follower_name(follower: Connection) -> str | None:
     """What owners know this follower by, once nothing is ordered any more; None while it is needed."""
     found = follower.execute(

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from strangler.config import Capability, Config
 from strangler.errors import UsageError
+from strangler.movement import applier
+from strangler.movement.switch import Side
 from strangler.run.system import System
+
+
+def two_sides(config: Config, capability: Capability, system: System) -> tuple[Side, Side]:
+    """Both homes as a switch knows them, the first owner first; raises as `sides` does."""
+    first, second = sides(config, capability, system)
+    advice = f"Write through the gateway: {', '.join(map(str, capability.routes[:2]))}, and so on."
+
+    def side(home: str, url: str) -> Side:
+        return Side(home, url, applier.login(system.state, url, first), advice)
+
+    return side(capability.owner, first), side(capability.home, second)
 
 
 def sides(config: Config, capability: Capability, system: System) -> tuple[str, str]:

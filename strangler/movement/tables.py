@@ -111,8 +111,10 @@ def connection(url: str, side: str) -> Iterator[Connection]:
             f"The {side}'s database can't be reached: {sentence(error)} Nothing was written; is it running?"
         ) from None
     with opened:
-        for name, value in PINNED.items():
-            opened.execute("SELECT set_config(%s, %s, false)", (name, value))
+        opened.execute(
+            "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS p(name, value)",
+            [list(PINNED), list(PINNED.values())],
+        )
         yield opened
 
 

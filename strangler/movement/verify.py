@@ -24,6 +24,7 @@ from strangler.movement.backfill import Copy, range_of
 from strangler.movement.errors import CopyRefused, FollowFailed
 from strangler.movement.tables import Connection, Table, agreed, connection, read, sentence
 
+READING = 0x5742_5246  # advisory, at the follower: shared while a verification reads its tables
 BUCKETS = 1024  # a power of two; a million rows make buckets of a thousand
 LONGEST_REST = 5.0  # seconds
 LOOKS = 20  # at a row that the owner keeps writing, before it counts as unsettled
@@ -115,6 +116,7 @@ def verify(source_url: str, target_url: str, tables: Sequence[str], *, pace: Pac
     with connection(source_url, "owner") as owner, connection(target_url, "follower") as follower, _told():
         (began,) = follower.execute("SELECT clock_timestamp()").fetchone() or (None,)
         assert began is not None  # a clock always answers
+        follower.execute("SELECT pg_advisory_lock_shared(%s)", [READING])
         shapes = [agreed(owner, follower, name) for name in dict.fromkeys(tables)]
         followed = _followed(follower, shapes)
         found = tuple(_Look(owner, follower, table, followed).verified(pace) for table in shapes)

@@ -114,9 +114,11 @@ async def bring_up(
 def make_appliers(config: Config, urls: Mapping[str, str], superuser: str, state: Path) -> None:
     """Logins for who writes followed rows, in a server that is ours; elsewhere the follower makes its own."""
     for capability in config.capabilities.values():
-        database = config.homes[capability.home].database
-        if capability.tables and database is not None:
-            applier.login(state, urls[database], superuser)
+        # Whose rows move, its first owner follows afterwards.
+        homes = (capability.home, capability.owner) if capability.kind == "write" else (capability.home,)
+        for database in (config.homes[home].database for home in homes):
+            if capability.tables and database is not None:
+                applier.login(state, urls[database], superuser)
 
 
 def prepare_state(root: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from strangler.compare.evidence import Watched
@@ -104,6 +104,21 @@ NOT_ORDERED = FakeFollowing(ordered=False, copied=False, word=None, lag=None, ro
 
 
 @dataclass(frozen=True)
+class FakeOwnership:
+    """Rows that their first owner has, with nothing in the way of a switch."""
+
+    owner: str = "monolith"
+    settled: bool = True
+    epoch: int = 0
+    sentence: str = "monolith owns the rows, as it always has."
+    foreign_keys: Sequence[str] = ()
+    crossings: Sequence[str] = ()
+    recorded_for: float | None = 7200.0
+    holders: Sequence[str] = ()
+    unknown: str | None = None
+
+
+@dataclass(frozen=True)
 class FakeContracts:
     """Contracts that are kept, unless told otherwise."""
 
@@ -122,6 +137,10 @@ class FakeSurroundings:
     unfit_tables: Sequence[str] = ()  # why they can't follow
     differing: str | None = None  # what a verification in the move says
     rows: FakeFollowing = NOT_ORDERED
+    owned: FakeOwnership = FakeOwnership()
+    failing: str | None = None  # the step of a switch that fails
+    committed: int = 0  # the epoch that has passed its commit point
+    still_used: Sequence[str] = ()  # what names the old tables
     seen: FakeEvidence | Sequence[FakeEvidence] = field(default_factory=FakeEvidence)
     kept: FakeContracts | None = field(default_factory=FakeContracts)
     calls: list[str] = field(default_factory=list)
@@ -139,6 +158,10 @@ class FakeSurroundings:
         if self.down:
             return GatewayView(None, revision(phases), detail=self.down)
         return GatewayView(revision(self.taken), revision(phases))
+
+    def rehearse(self, phases: Mapping[str, Phase]) -> None:
+        if self.refusal:
+            raise StranglerError(self.refusal)
 
     def publish(self, phases: Mapping[str, Phase]) -> str:
         self.calls.append("publish " + " ".join(f"{name}={phase}" for name, phase in sorted(phases.items())))
@@ -173,6 +196,46 @@ class FakeSurroundings:
 
     def following(self, capability: Capability) -> FakeFollowing:
         return self.rows
+
+    def replicate(self, capability: Capability) -> str:
+        self.calls.append(f"replicate {capability.name}")
+        return f"{capability.owner} owns the rows; at {capability.home} only the applier writes them"
+
+    def switch_step(self, capability: Capability, step: str, origin: str, epoch: int) -> str:
+        self.calls.append(f"{step} {origin} {epoch}")
+        if step == self.failing:
+            raise StranglerError(f"{step} fails here.")
+        target = capability.home if origin == capability.owner else capability.owner
+        if step == "commit":
+            self.committed = epoch
+            said = f"{target} owns the rows in epoch {epoch}, {origin} follows."
+            self.owned = replace(self.owned, owner=target, epoch=epoch, sentence=said)
+        return f"{step.replace('_', ' ')}: done in 1 ms"
+
+    def undo_switch(self, capability: Capability, origin: str, epoch: int) -> bool:
+        self.calls.append(f"undo {origin} {epoch}")
+        if self.committed == epoch:
+            return False
+        self.owned = replace(self.owned, epoch=epoch)
+        return True
+
+    def ownership(self, capability: Capability) -> FakeOwnership:
+        return self.owned
+
+    def references(self, capability: Capability) -> Sequence[str]:
+        return self.still_used
+
+    def forget_owner(self, capability: Capability) -> str:
+        self.calls.append(f"forget {capability.name}")
+        return "the fences are gone; monolith owns the rows, as before"
+
+    def archive(self, capability: Capability) -> str:
+        self.calls.append(f"archive {capability.name}")
+        return "8,212 rows of 2 tables lie in the archive, restore tried"
+
+    def drop(self, capability: Capability) -> str:
+        self.calls.append(f"drop {capability.name}")
+        return "dropped"
 
     def contracts(self, capability: Capability) -> FakeContracts | None:
         return self.kept

@@ -19,6 +19,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 
 from strangler.chassis import envelope, metrics, trace
 from strangler.chassis.envelope import Envelope, Message, NotAnEvent
+from strangler.chassis.fence import is_fenced
 from strangler.chassis.inbox.subscriptions import NotNow, Subscription
 
 TRIES = 5  # of an event that met a deadlock or a lock's time limit, before it counts as poison
@@ -209,12 +210,16 @@ def _handle_alone(subscription: Subscription, delivery: Delivery, event: Envelop
         except NotNow:
             raise
         except (OperationalError, InterfaceError) as error:
+            if is_fenced(error):
+                raise NotNow(str(error)) from error
             if not _usable():
                 raise
             if attempt == TRIES:
                 park(subscription, delivery, "poison", why(error))
             time.sleep(0.05 * attempt)
         except Exception as error:
+            if is_fenced(error):  # the rows are moving: whoever owns them then handles it
+                raise NotNow(str(error)) from error
             if not _usable():
                 raise
             logger.debug("%s failed on %s", subscription.name, event.id, exc_info=error)

@@ -12,6 +12,7 @@ from strangler.compare.footing import Footing
 from strangler.config import Capability
 from strangler.control import gates
 from strangler.control.gates import Facts, Gate, GatewayView, Health
+from strangler.control.judging import judge
 from strangler.control.phases import MONOLITH, SHADOW, SWITCHED, Phase
 from strangler.movement.backfill import Progress
 from strangler.movement.windows import Lag
@@ -345,7 +346,7 @@ def test_missing_evidence_holds_and_never_advances(
 
 
 def test_the_first_move_asks_for_what_a_move_needs_and_for_no_evidence(capability: Capability) -> None:
-    found = gates.judge(capability, MONOLITH, SHADOW, facts())
+    found = judge(capability, MONOLITH, SHADOW, facts())
     assert [gate.name for gate in found] == ["service", "gateway", "tables"]
 
 
@@ -358,7 +359,7 @@ def test_the_first_move_asks_for_what_a_move_needs_and_for_no_evidence(capabilit
     ],
 )
 def test_every_later_move_asks_for_all_gates(capability: Capability, origin: Phase, target: Phase) -> None:
-    found = gates.judge(capability, origin, target, facts(FakeEvidence()))
+    found = judge(capability, origin, target, facts(FakeEvidence()))
     names = [
         "service",
         "gateway",
@@ -393,4 +394,4 @@ def test_only_the_file_itself_says_that_no_contracts_are_needed(capability: Capa
 
 
 def test_a_way_back_has_no_gates(capability: Capability) -> None:
-    assert gates.judge(capability, SWITCHED, MONOLITH, facts()) == ()
+    assert judge(capability, SWITCHED, MONOLITH, facts()) == ()

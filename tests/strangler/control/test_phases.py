@@ -28,7 +28,10 @@ def test_a_phase_is_written_as_it_is_read(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("swiched", "There is no phase 'swiched'; the phases are: monolith, shadow, canary=N, switched."),
+        (
+            "swiched",
+            "There is no phase 'swiched'; the phases are: monolith, shadow, canary=N, switched, complete",
+        ),
         ("canary", "A canary names its share of users in percent: canary=10, for example."),
         ("canary=0", "A canary's share lies between 1 and 99 percent, not 0"),
         ("canary=100", "all users is 'switched'"),
@@ -59,6 +62,9 @@ def test_the_moves_lead_from_the_monolith_to_the_switch_and_through_every_phase(
         ("shadow", "canary"),
         ("canary", "canary"),
         ("canary", "switched"),
+        ("monolith", "replicate"),
+        ("replicate", "switched"),
+        ("switched", "complete"),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from strangler import config
@@ -38,6 +39,9 @@ routes = ["GET /reviews/"]
 kind = "write"
 home = "catalog"
 routes = ["POST /rugs/"]
+phase = "switched"
+tables = ["catalog_rug", "catalog_weaver"]
+switch = { quiet = 3600, fence = 10, soak = 0 }
 """
 
 
@@ -49,6 +53,13 @@ def only_catalog_read(root: Path, phase: str = "switched") -> Config:
     """The same with one capability alone, which is to reach `phase`."""
     text = TEXT[: TEXT.index('[capabilities."reviews.read"]')]
     return wanted(root, text.replace('phase = "switched"', f'phase = "{phase}"'))
+
+
+def only_catalog_write(root: Path, switch: str = "") -> Config:
+    """The same with the write capability alone; `switch` stands in place of its numbers."""
+    text = TEXT[: TEXT.index('[capabilities."catalog.read"]')]
+    text += TEXT[TEXT.index('[capabilities."catalog.write"]') :]
+    return wanted(root, re.sub(r"switch = .*", f"switch = {{ {switch} }}", text) if switch else text)
 
 
 def a_system(root: Path, control_url: str) -> System:

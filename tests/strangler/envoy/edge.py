@@ -48,6 +48,11 @@ exchange = "/api/identity/token/"
 kind = "read"
 home = "catalog"
 routes = ["GET /api/catalog/products/", "GET /api/catalog/products/<int:pk>/", "GET /slow/<str:seconds>"]
+[capabilities."catalog.write"]
+kind = "write"
+home = "catalog"
+routes = ["POST /api/catalog/products/", "PATCH /api/catalog/products/<int:pk>/"]
+switch = { fence = 4 }
 [compare]
 sample = 0.25
 """
@@ -143,16 +148,22 @@ class Edge:
             one.kill()
             one.wait()
 
-    def publish(self, phase: str) -> Snapshot:
-        return gateway.publish(self.config, self.system, at(phase))
+    def publish(self, phase: str, **others: str) -> Snapshot:
+        phases = at(phase) | {f"catalog.{name}": Phase.parse(one) for name, one in others.items()}
+        return gateway.publish(self.config, self.system, phases)
 
     def ask(
-        self, path: str = PRODUCTS, headers: Mapping[str, str] | None = None, *, method: str = "GET"
+        self,
+        path: str = PRODUCTS,
+        headers: Mapping[str, str] | None = None,
+        *,
+        method: str = "GET",
+        body: bytes | None = None,
     ) -> Reply:
         address = urlsplit(self.system.gateway).netloc
         connection = http.client.HTTPConnection(address, timeout=20)
         try:
-            connection.request(method, path, headers=dict(headers or {}))
+            connection.request(method, path, body, headers=dict(headers or {}))
             answer = connection.getresponse()
             return Reply(answer.status, answer.headers, answer.read())
         finally:
@@ -164,11 +175,19 @@ class Edge:
 
     def asked(self, name: str, path: str) -> int:
         """How often a home was asked for a path, itself and not through the gateway."""
+        return int(self.tell(name, "/_asked").get(path, 0))
+
+    def tell(self, name: str, path: str) -> dict[str, Any]:
+        """Ask a home itself."""
         connection = http.client.HTTPConnection("127.0.0.1", self.ports[name], timeout=5)
-        connection.request("GET", "/_asked")
-        counts = json.loads(connection.getresponse().read())
+        connection.request("GET", path)
+        told: dict[str, Any] = json.loads(connection.getresponse().read())
         connection.close()
-        return int(counts.get(path, 0))
+        return told
+
+    def owns(self, name: str, yes: bool) -> None:
+        """Whether a home takes the writes of a capability from here on."""
+        self.tell(name, f"/_own?{'yes' if yes else 'no'}")
 
     def captured(self) -> list[dict[str, Any]]:
         """The captured requests, in no order; waits for files that are still being written."""

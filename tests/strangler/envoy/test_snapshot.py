@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from strangler.control.phases import Phase
 from strangler.envoy.bootstrap import bootstrap
 from strangler.envoy.errors import HomeUnroutable
 from strangler.envoy.listener import stripped
 from strangler.envoy.snapshot import CDS, LDS, RDS, Snapshot, render
 from strangler.run.system import System
-from tests.strangler.envoy.edge import SHOP, at, shop
+from tests.strangler.envoy.edge import at, shop
 
 GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path("/srv/shop")
@@ -149,11 +150,15 @@ def test_an_address_that_envoy_cannot_be_given_is_refused(url: str) -> None:
         render(shop(ROOT), system, at("switched"))
 
 
-def test_writes_are_not_moved() -> None:
-    writes = shop(ROOT, text=SHOP.replace('"read"', '"write"'))
-    assert render(writes, SYSTEM, at("monolith"))
-    with pytest.raises(HomeUnroutable, match=r"catalog\.read writes"):
-        render(writes, SYSTEM, at("switched"))
+def test_a_switch_of_writes_exchanges_one_address_and_nothing_else() -> None:
+    """A retry doesn't choose its route anew: whoever waits must find the new owner on the old route."""
+    before, after = (
+        render(shop(ROOT), SYSTEM, {"catalog.write": Phase.parse(phase)})
+        for phase in ("replicate", "switched")
+    )
+    changed = [name for name in before.files if before.resources(name) != after.resources(name)]
+    assert changed == ["eds/owner of catalog.write/eds.json"]
+    assert "8002" in after.files[changed[0]].decode()
 
 
 def test_an_admin_address_beyond_this_machine_is_refused() -> None:

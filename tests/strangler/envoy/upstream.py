@@ -2,6 +2,8 @@
 
 /slow/SECONDS waits first; a service answers with the status that the header x-status asks for.
 A service answers that it is behind where x-written is "ahead".
+/_own?yes and /_own?no say whether it owns the rows: then writes of a capability are taken, else refused by a
+fence. /_taken lists the x-number of each that was taken.
 /api/identity/token/ gives a session "s-USER" the header "Bearer token-of-USER", a session "nobody-…"
 nothing, and refuses every other with 401. /_asked is the number of requests for each path so far.
 """
@@ -15,16 +17,29 @@ import sys
 from collections import Counter
 
 asked: Counter[str] = Counter()
+taken: list[str] = []
+owns = True
 
 
 def answer(
     name: str, method: str, target: str, headers: list[tuple[str, str]]
 ) -> tuple[int, list[str], dict]:
     path = target.partition("?")[0]
+    global owns
     asked[path] += 1
+    if path == "/_own":
+        owns = target.endswith("?yes")
+        return 200, [], {}
+    if path == "/_taken":
+        return 200, [], {"taken": taken}
     told = {"home": name, "version": "1a", "method": method, "target": target, "headers": headers}
     if path == "/_asked":
         return 200, [], dict(asked)
+    if capability := dict(headers).get("x-strangler-capability"):
+        if not owns:
+            return 503, ["x-strangler-fenced: 1", "retry-after: 1"], told
+        taken.append(dict(headers).get("x-number", capability))
+        return 201, [], told
     if name != "monolith" and (status := dict(headers).get("x-status")):
         return int(status), [], told
     if name != "monolith" and dict(headers).get("x-written") == "ahead":

@@ -20,7 +20,7 @@ def price(request: HttpRequest, rug: str, n: int) -> HttpResponse:
     mood = request.GET.get("mood", "")
     with transaction.atomic(), connection.cursor() as cursor:
         ids = outbox.record(RugPriceChanged(rug=rug, n=n, mood=mood))
-        cursor.execute("INSERT INTO rugs_change (rug, event_id) VALUES (%s, %s)", [rug, ids[0]])
+        cursor.execute("INSERT INTO rugs_change (rug, n, event_id) VALUES (%s, %s, %s)", [rug, n, ids[0]])
     logger.info("the price of %s is %d", rug, n)
     return JsonResponse({"event": ids[0], "traceparent": request.headers.get("traceparent")})
 

@@ -1,0 +1,23 @@
+"""Celery's tasks at a fence: what was refused is tried again, by whoever owns the rows by then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Task
+
+from strangler.chassis.fence.watching import is_fenced
+
+AGAIN_AFTER = 1.0  # seconds
+
+
+class FencedTask(Task):  # type: ignore[misc]
+    """A task that a fence refused is no failure: it goes back to the queue, as often as it takes."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except Exception as error:
+            if is_fenced(error):
+                raise self.retry(exc=error, countdown=AGAIN_AFTER, max_retries=None) from error
+            raise

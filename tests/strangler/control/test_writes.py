@@ -1,0 +1,297 @@
+"""A write capability: replicate, switched, complete, and back; whatever fails, one home owns the rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from strangler.control import transition
+from strangler.control.desk import Desk
+from strangler.control.errors import GatesHeld, TransitionFailed
+from strangler.control.phases import MONOLITH, REPLICATE, SHADOW, SWITCHED
+from strangler.errors import UsageError
+from tests.fakes.control_surroundings import NOT_ORDERED, FakeOwnership
+from tests.strangler.control.wanted import only_catalog_write
+
+NAME = "catalog.write"
+STEPS = ["offer", "raise_fence", "drain", "hand_over", "prepare_back", "commit"]
+
+
+@pytest.fixture
+def config(tmp_path):
+    return only_catalog_write(tmp_path)
+
+
+@pytest.fixture
+def replicating(strangler, world):
+    """The capability has come to replicate."""
+    assert strangler(f"apply {NAME} replicate").exit_code == 0
+    world.calls.clear()
+    return strangler
+
+
+@pytest.fixture
+def switched(replicating, world):
+    """And to switched."""
+    assert replicating(f"apply {NAME} switched").exit_code == 0
+    world.calls.clear()
+    return replicating
+
+
+# ── Texts ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_plan_and_dry_run_print_the_very_effects(replicating, golden, world):
+    shown = replicating(f"plan {NAME} switched")
+    golden("plan_write_switch", shown.text)
+    rehearsed = replicating(f"apply {NAME} switched --dry-run")
+    assert shown.text.splitlines()[1:-1] == rehearsed.text.splitlines()[1:-2]
+    assert world.calls == []
+
+
+def test_the_life_of_a_write_capability_in_words(strangler, golden):
+    golden("plan_replicate", strangler(f"plan {NAME} replicate").text)
+    golden("apply_replicate", strangler(f"apply {NAME} replicate").text)
+    golden("status_replicate", strangler(f"status {NAME}").text)
+    golden("apply_write_switched", strangler(f"apply {NAME} switched").text)
+    golden("status_write_switched", strangler(f"status {NAME}").text)
+    golden("reverse_write", strangler(f"reverse {NAME}").text)
+    strangler(f"apply {NAME} switched")
+    golden("complete", strangler(f"complete {NAME} --confirm {NAME}").text)
+    golden("status_complete", strangler(f"status {NAME}").text)
+
+
+def test_a_held_switch_in_words(replicating, golden, world):
+    world.owned = FakeOwnership(
+        crossings=("UPDATE catalog_rug by ordering (services.py:77), 12 times, last at 2026-01-31 12:00:00",),
+        holders=("process 7 (shop a long report) has held catalog_rug for 60 s",),
+    )
+    shown = replicating(f"apply {NAME} switched")
+    assert shown.exit_code == 4
+    golden("apply_write_held", shown.text)
+    assert world.calls == []
+
+
+def test_homes_that_contradict_each_other_are_shown_loudly(replicating, golden, world):
+    world.owned = FakeOwnership(
+        owner="",
+        settled=False,
+        epoch=3,
+        sentence="THE HOMES CONTRADICT EACH OTHER on who owns the rows (monolith: owner, epoch 3, fence "
+        "down; catalog: owner, epoch 3, fence down). Stop the writers, and compare both databases; was one "
+        "restored from a backup?",
+    )
+    golden("status_contradiction", replicating(f"status {NAME}").text)
+    assert replicating(f"apply {NAME} switched").exit_code == 4
+
+
+# ── What is done, in which order ─────────────────────────────────────────────────────────────────
+
+
+def test_replicating_puts_the_fence_before_the_rows_follow(strangler, world):
+    strangler(f"apply {NAME} replicate")
+    assert world.calls == [
+        f"replicate {NAME}", f"capture {NAME}", f"follow {NAME}", f"publish {NAME}=replicate",
+    ]  # fmt: skip
+
+
+def test_the_switch_keeps_the_order_of_the_protocol(replicating, world):
+    replicating(f"apply {NAME} switched")
+    assert world.calls == [
+        *(f"{step} monolith 1" for step in STEPS), f"publish {NAME}=switched", "give_away monolith 1",
+    ]  # fmt: skip
+
+
+def test_the_way_back_is_a_switch_in_the_next_epoch(switched, world, desk):
+    switched(f"reverse {NAME}")
+    assert world.calls == [
+        *(f"{step} catalog 2" for step in STEPS), f"publish {NAME}=replicate", "give_away catalog 2",
+    ]  # fmt: skip
+    assert desk.store.standing(NAME).phase == REPLICATE
+
+
+def test_cancel_gives_the_move_up_and_takes_the_fences_off(replicating, world, desk):
+    replicating(f"cancel {NAME}")
+    assert world.calls == [f"publish {NAME}=monolith", f"forget {NAME}", f"stop following {NAME}"]
+    assert desk.store.standing(NAME).phase == MONOLITH
+
+
+# ── What fails ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_that_fails_before_the_commit_undoes_the_switch(replicating, world, desk, step):
+    world.failing = step
+    shown = replicating(f"apply {NAME} switched")
+    assert shown.exit_code == 1
+    assert "The switch was undone: monolith owns the rows of catalog.write, as before." in shown.text
+    assert world.calls[-1] == "undo monolith 1"
+    assert desk.store.standing(NAME).phase == REPLICATE
+    assert desk.store.unfinished(NAME) is None
+    world.failing = None
+    assert replicating(f"apply {NAME} switched").exit_code == 0
+    assert world.committed == 2
+
+
+def test_what_fails_after_the_commit_is_finished_by_the_next_apply(replicating, world, desk):
+    world.failing = "give_away"
+    shown = replicating(f"apply {NAME} switched")
+    assert "there is no way but forward" in shown.text
+    assert desk.store.standing(NAME).phase == REPLICATE
+    world.failing = None
+    assert replicating(f"apply {NAME}").exit_code == 0
+    assert desk.store.standing(NAME).phase == SWITCHED
+    assert world.committed == 1
+
+
+@pytest.mark.parametrize("verb", ["apply {} switched", "reverse {}", "cancel {}"])
+def test_killed_before_the_commit_any_verb_undoes_first(replicating, world, desk: Desk, verb):
+    plan = transition.draw(desk, NAME, SWITCHED)
+    transition._begin(desk, plan)
+    replicating(verb.format(NAME))
+    assert world.calls[0] == "undo monolith 1"
+    assert desk.store.unfinished(NAME) is None
+    assert any(one.state == "undone" for one in desk.store.history(NAME))
+
+
+def test_killed_after_the_commit_reverse_finishes_and_then_goes_back(replicating, world, desk):
+    plan = transition.draw(desk, NAME, SWITCHED)
+    transition._begin(desk, plan)
+    world.committed = 1
+    world.owned = FakeOwnership(owner="catalog", epoch=1)
+    assert replicating(f"reverse {NAME}").exit_code == 0
+    assert "give_away monolith 1" in world.calls
+    assert world.calls.index("give_away monolith 1") < world.calls.index("offer catalog 2")
+    assert desk.store.standing(NAME).phase == REPLICATE
+
+
+# ── The wrong way round ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (f"apply {NAME} shadow", "goes through monolith, replicate, switched, complete: not shadow"),
+        (f"apply {NAME} switched", "after monolith comes replicate, not switched"),
+        (f"reverse {NAME}", "replicate lies ahead"),
+        (f"complete {NAME} --confirm {NAME}", "is at monolith and not switched yet"),
+    ],
+)
+def test_the_wrong_verb_names_the_right_one(strangler, world, line, sentence):
+    shown = strangler(line)
+    assert shown.exit_code == 2
+    assert sentence in shown.text
+    assert world.calls == []
+
+
+def test_from_replicate_the_way_back_is_cancel(replicating):
+    assert f"`strangler cancel {NAME}` gives the move up" in replicating(f"reverse {NAME} --to monolith").text
+
+
+def test_from_switched_one_goes_back_step_by_step(switched):
+    assert "goes back to replicate first" in switched(f"reverse {NAME} --to monolith").text
+    assert f"`strangler reverse {NAME}` takes it back first" in switched(f"cancel {NAME}").text
+
+
+def test_a_saved_plan_is_refused_when_the_world_has_moved(replicating, world, tmp_path):
+    saved = tmp_path / "switch.json"
+    replicating(f"plan {NAME} switched --save {saved}")
+    world.owned = FakeOwnership(epoch=4)  # somebody has begun, and undone, other switches
+    shown = replicating(f"apply --plan {saved}")
+    assert shown.exit_code == 2
+    assert "its effects would be others now" in shown.text
+    assert world.calls == []
+
+
+# ── Gates ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("owned", "gate"),
+    [
+        (FakeOwnership(unknown="The database of catalog can't be reached."), "owner"),
+        (FakeOwnership(settled=False, sentence="A switch is under way."), "owner"),
+        (FakeOwnership(crossings=("DELETE catalog_rug by unknown code (cron)",)), "crossings"),
+        (FakeOwnership(recorded_for=None), "crossings"),
+        (FakeOwnership(recorded_for=60.0), "crossings"),
+        (FakeOwnership(holders=("process 7 has held catalog_rug",)), "holders"),
+    ],
+)
+def test_the_switch_is_held(replicating, world, desk, owned, gate):
+    world.owned = owned
+    with pytest.raises(GatesHeld) as held:
+        transition.advance_at(desk, NAME, SWITCHED)
+    assert gate in [one.name for one in held.value.plan.held]
+    assert world.calls == []
+
+
+def test_a_foreign_key_that_crosses_holds_the_first_step(strangler, world):
+    world.owned = FakeOwnership(foreign_keys=("ordering_line (line_rug_fk) -> catalog_rug",))
+    shown = strangler(f"apply {NAME} replicate")
+    assert shown.exit_code == 4
+    assert "ordering_line (line_rug_fk) -> catalog_rug. Make each an id" in shown.text
+
+
+def test_rows_that_do_not_follow_hold_the_way_back_too(switched, world):
+    world.rows = NOT_ORDERED
+    assert switched(f"reverse {NAME}").exit_code == 4
+
+
+@pytest.mark.parametrize("phase", [MONOLITH, REPLICATE])
+def test_there_is_no_canary_of_writes(phase):
+    from strangler.control.phases import check_forward
+
+    with pytest.raises(UsageError, match="not shadow"):
+        check_forward(NAME, phase, SHADOW, "write")
+
+
+# ── Complete ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_complete_archives_before_it_drops(switched, world):
+    switched(f"complete {NAME} --confirm {NAME}")
+    assert world.calls == [f"archive {NAME}", f"publish {NAME}=complete", f"drop {NAME}"]
+
+
+def test_complete_wants_the_name_typed(switched, world):
+    shown = switched(f"complete {NAME} --confirm catalog.read")
+    assert shown.exit_code == 2
+    assert "'catalog.read' isn't 'catalog.write'. Nothing was changed." in shown.text
+    assert world.calls == []
+
+
+@pytest.mark.parametrize(
+    ("change", "gate"),
+    [
+        ({"still_used": ("the view best_rugs",)}, "unused"),
+        ({"rows": NOT_ORDERED}, "rows"),
+    ],
+)
+def test_complete_is_held(switched, world, change, gate):
+    for name, value in change.items():
+        setattr(world, name, value)
+    shown = switched(f"complete {NAME} --confirm {NAME}")
+    assert shown.exit_code == 4
+    assert gate in shown.text
+
+
+def test_a_switch_that_has_not_soaked_is_not_completed(switched, world, desk, tmp_path):
+    from dataclasses import replace
+
+    short = replace(desk, config=only_catalog_write(tmp_path, "soak = 86400"))
+    with pytest.raises(GatesHeld) as held:
+        transition.complete_at(short, NAME)
+    assert [one.name for one in held.value.plan.held] == ["soak"]
+
+
+def test_completed_there_is_no_way_back(switched):
+    switched(f"complete {NAME} --confirm {NAME}")
+    shown = switched(f"reverse {NAME}")
+    assert shown.exit_code == 2
+    assert "is complete: what replicate would need is archived and gone" in shown.text
+
+
+def test_failing_after_the_commit_keeps_the_transition_open(replicating, world, desk):
+    world.failing = "give_away"
+    with pytest.raises(TransitionFailed, match="finishes it"):
+        transition.advance_at(desk, NAME, SWITCHED)
+    assert desk.store.unfinished(NAME)

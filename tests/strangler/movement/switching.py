@@ -1,0 +1,184 @@
+"""Two homes of one capability, whose rows move between them: what the tests of the switch drive."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+
+import psycopg
+
+from strangler.movement import ownership, switch
+from strangler.movement.errors import MovementError
+from strangler.movement.fence import SQLSTATES
+from strangler.movement.follow import following
+from strangler.movement.ownership import State
+from strangler.movement.switch import Side, Switch
+
+NAME = "rugs.write"
+TABLES = ("rug", "knot")
+
+
+@dataclass(frozen=True)
+class Homes:
+    """`shop` owns at first, `service` follows; SQL on each by name."""
+
+    shop: Side
+    service: Side
+
+    def sql(self, home: str, *statements: str) -> list[tuple]:
+        with psycopg.connect(getattr(self, home).url, autocommit=True) as connection:
+            for statement in statements:
+                cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def beliefs(self):
+        return switch.beliefs(NAME, self.shop, self.service)
+
+    @property
+    def owners(self) -> list[str]:
+        """Homes whose database takes a write now."""
+        return [home for home in ("shop", "service") if self.takes_a_write(home)]
+
+    def takes_a_write(self, home: str) -> bool:
+        with psycopg.connect(getattr(self, home).url) as connection:
+            try:
+                connection.execute("INSERT INTO rug (id, sku) VALUES (-1, 'is anybody there')")
+            except psycopg.Error as error:
+                if error.sqlstate not in SQLSTATES:
+                    raise
+                return False
+            finally:
+                connection.rollback()
+        return True
+
+    def begin(self, origin: str) -> Switch:
+        sides = (self.shop, self.service) if origin == "shop" else (self.service, self.shop)
+        return switch.begin(NAME, TABLES, *sides)
+
+    def carry_out(self, origin: str) -> Switch:
+        begun = self.begin(origin)
+        for step in switch.STEPS:
+            step(begun)
+        return begun
+
+    def rows(self, home: str) -> dict[str, list[tuple]]:
+        return {table: self.sql(home, f"SELECT t::text FROM {table} AS t ORDER BY 1") for table in TABLES}
+
+    def assert_equal(self, within: float = 10) -> None:
+        deadline = time.monotonic() + within
+        while (shop := self.rows("shop")) != (service := self.rows("service")):
+            if time.monotonic() > deadline:
+                assert shop == service
+            time.sleep(0.05)
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """A follower that goes from whoever owns to whoever follows, until the end of the block."""
+        stop = threading.Event()
+        failed: list[BaseException] = []
+
+        def run() -> None:
+            while not stop.is_set():
+                try:
+                    self.follow_until(stop)
+                except MovementError as error:
+                    print(error)
+                    time.sleep(0.02)
+                except BaseException as error:
+                    failed.append(error)
+                    raise
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            self.wait_until_copied()
+            yield
+        finally:
+            stop.set()
+            thread.join()
+        assert not failed
+
+    def wait_until_copied(self, within: float = 20) -> None:
+        deadline = time.monotonic() + within
+        while switch._not_followed(self.service, TABLES):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def follow_until(self, stop: threading.Event) -> None:
+        here, _ = self.beliefs()
+        owner, follower = (
+            (self.shop, self.service)
+            if here.state in (State.OWNER, State.FENCED)
+            else (self.service, self.shop)
+        )
+        with following(owner.url, follower.applier, TABLES, echo=owner.applier_role) as stream:
+            while not stop.is_set():
+                if stream.step().idle:
+                    time.sleep(0.005)
+
+
+@dataclass
+class Writers:
+    """Clients that write all the time at whoever takes it; each write is numbered, and noted if accepted."""
+
+    homes: Homes
+    accepted: dict[int, str] = field(default_factory=dict)
+    longest: float = 0.0
+    numbers: Iterator[int] = field(default_factory=partial(itertools.count, 1000))
+
+    @contextmanager
+    def busy(self, clients: int = 3) -> Iterator[None]:
+        stop = threading.Event()
+        threads = [threading.Thread(target=self._write, args=(stop,)) for _ in range(clients)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+
+    def _write(self, stop: threading.Event) -> None:
+        with (
+            psycopg.connect(self.homes.shop.url, autocommit=True) as shop,
+            psycopg.connect(self.homes.service.url, autocommit=True) as service,
+        ):
+            while not stop.is_set():
+                number, began = next(self.numbers), time.monotonic()
+                for home, connection in itertools.cycle((("shop", shop), ("service", service))):
+                    with suppress(psycopg.errors.RaiseException):
+                        try:
+                            with connection.transaction():
+                                connection.execute(
+                                    "INSERT INTO rug (id, sku, price) VALUES (%s, %s, 1)",
+                                    [number, f"W{number}"],
+                                )
+                                connection.execute("INSERT INTO knot (rug_id) VALUES (%s)", [number])
+                            self.accepted[number] = home
+                            break
+                        except psycopg.Error as error:
+                            if error.sqlstate not in SQLSTATES:
+                                raise
+                    if stop.is_set():
+                        return
+                    time.sleep(0.002)
+                self.longest = max(self.longest, time.monotonic() - began)
+
+    def assert_none_lost(self) -> None:
+        """Every accepted write is there once, and none besides."""
+        for home in ("shop", "service"):
+            there = [number for (number,) in self.homes.sql(home, "SELECT id FROM rug WHERE id >= 1000")]
+            assert sorted(there) == sorted(self.accepted), home
+
+
+def epoch_of(side: Side) -> int:
+    with psycopg.connect(side.url, autocommit=True) as connection:
+        belief = ownership.read(connection, NAME)
+    assert belief
+    return belief.epoch
