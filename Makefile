@@ -42,6 +42,7 @@ suites:
 	suite() { echo; echo "== pytest $$*"; $(BIN)/pytest "$$@" || failed="$$failed [$$*]"; }; \
 	suite tests/contexts tests/architecture --home monolith -n 2; \
 	suite tests/contexts/catalog --home catalog; \
+	suite tests/contracts; \
 	suite tests/strangler; \
 	if [ -d tests/journeys ]; then suite tests/journeys; fi; \
 	echo; \

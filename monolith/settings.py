@@ -13,9 +13,11 @@ ALLOWED_HOSTS        comma-separated; this machine's own names by default
 DEBUG                false by default
 STATIC_ROOT          where collectstatic leaves its copies; needed for that command alone
 EMAIL_URL            where mail goes; to the console by default
+CATALOG_URL          where the catalog's API is asked, usually the gateway; without it, in this process
 PAYMENT_PROVIDER_URL      who is asked for money; without it, orders are on account
 PAYMENT_PROVIDER_SECRET   what the provider signs its webhooks with; without it, none is believed
 PAYMENT_PROVIDER_TIMEOUT  seconds that checkout waits for the provider; 5 by default
+RELEASE              what this release is called; a hash of its files by default
 """
 
 import secrets
@@ -27,10 +29,12 @@ from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from strangler.chassis.keyfile import read_or_make
+from strangler.chassis.version import version_of
 
 env = environ.Env()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = env.str("RELEASE", default="") or version_of(BASE_DIR / "monolith")
 STATE_DIRECTORY = Path(env.str("STATE_DIRECTORY", default=str(BASE_DIR / ".strangler")))
 
 DEBUG = env.bool("DEBUG", default=False)
@@ -203,6 +207,8 @@ EVENTS_SOURCE = "marketplace"
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
 EMAIL_TIMEOUT = 10  # seconds; the consumer hears no other event meanwhile
 DEFAULT_FROM_EMAIL = "Parts marketplace <orders@marketplace.example>"
+
+CATALOG_URL = env.str("CATALOG_URL", default="")
 
 PAYMENT_PROVIDER_URL = env.str("PAYMENT_PROVIDER_URL", default="")
 PAYMENT_PROVIDER_SECRET = env.str("PAYMENT_PROVIDER_SECRET", default="")

@@ -57,6 +57,9 @@ VERBS: dict[str, tuple[Verb, ...]] = {
     "Follow events": (
         Verb("events", "strangler.events.commands:events", "Show how events flow; settle what is parked."),
     ),
+    "Keep contracts": (
+        Verb("contracts", "strangler.contracts.commands:contracts", "Hold both homes to their consumers."),
+    ),
     "Compare": (
         Verb("compare", "strangler.compare.commands:compare", "Replay recorded traffic against both homes."),
         Verb("verify", "strangler.movement.verify_command:command", "Compare every row of both homes."),

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strangler import toml
+from strangler.contracts import declared
+from strangler.contracts.declared import Contracts
 from strangler.control.phases import PHASES, Phase
 from strangler.errors import ConfigError, UsageError
 from strangler.toml import Table
@@ -103,6 +105,7 @@ class Gate:
     """The numbers that an advance is held to; shares in 0..1.
 
     `lag_limit` and `verified_within` are in seconds: how far behind rows may be, how old their verification.
+    Without `contracts` no pact is asked for.
     """
 
     mismatch_limit: float
@@ -111,6 +114,7 @@ class Gate:
     lag_limit: float
     verified_within: float
     critical: tuple[str, ...]
+    contracts: bool = True
 
 
 @dataclass(frozen=True)
@@ -226,6 +230,7 @@ class Config:
     gateway: Gateway
     capabilities: Mapping[str, Capability]
     compare: Compare
+    contracts: Contracts
     load: Load
 
     def capability(self, name: str) -> Capability:
@@ -269,6 +274,7 @@ def parse(text: str, root: Path) -> Config:
         _no_circle(table, "needs", name, lambda one: processes[one].needs)
     homes = {name: _home(name, table, processes, databases) for name, table in top.tables("homes")}
     gateway = _gateway(top.table("gateway"), homes)
+    capabilities = {n: _capability(n, t, homes, gateway) for n, t in top.tables("capabilities")}
     project = top.table("project")
     config = Config(
         root=root,
@@ -278,8 +284,9 @@ def parse(text: str, root: Path) -> Config:
         homes=homes,
         processes=processes,
         gateway=gateway,
-        capabilities={n: _capability(n, t, homes, gateway) for n, t in top.tables("capabilities")},
+        capabilities=capabilities,
         compare=_compare(top.table("compare", {})),
+        contracts=declared.read(top.table("contracts", {}), homes, capabilities),
         load=_load(top.table("load", {})),
     )
     project.done()
@@ -375,6 +382,7 @@ def _capability(name: str, table: Table, homes: Mapping[str, Home], gateway: Gat
             lag_limit=float(gate.get("lag_limit", (int, float), 5.0)),
             verified_within=float(gate.get("verified_within", (int, float), 300.0)),
             critical=gate.words("critical", []),
+            contracts=gate.get("contracts", bool, True),
         ),
         switch=Switch(
             quiet=float(switch.get("quiet", (int, float), 3600.0)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
@@ -67,6 +68,17 @@ class CatalogViewSet(viewsets.GenericViewSet[Any]):
             raise ValidationError({name: ["Null characters are not allowed."]})
         return value
 
+    def asked_ids(self) -> list[int] | None:
+        """The ids of the query string, such as 4,7; None where it names none."""
+        if not (value := self.asked("ids")):
+            return None
+        words = value.split(",")
+        if len(words) > Pages.page_size or not all(re.fullmatch("[0-9]{1,18}", word) for word in words):
+            raise ValidationError(
+                {"ids": [f"Up to {Pages.page_size} whole numbers with commas between them."]}
+            )
+        return [int(word) for word in words]
+
     def get_product(self, pk: int) -> Product:
         return selectors.get_product(self.caller, pk)
 
@@ -94,6 +106,7 @@ class ProductViewSet(CatalogViewSet):
             OpenApiParameter("category", str, description="A category's slug; its children count too."),
             OpenApiParameter("seller", str, description="A seller's slug."),
             OpenApiParameter("q", str, description="Text in the name or the description, or a whole SKU."),
+            OpenApiParameter("ids", str, description="Ids with commas between them, up to 24."),
             OpenApiParameter("ordering", str, enum=[name for name in selectors.ORDERINGS if name]),
         ]
     )
@@ -109,6 +122,7 @@ class ProductViewSet(CatalogViewSet):
                 seller=self.asked("seller"),
                 text=self.asked("q"),
                 ordering=ordering,
+                ids=self.asked_ids(),
             )
         )
 
@@ -194,8 +208,9 @@ class SellerViewSet(CatalogViewSet):
 
     serializer_class = SellerSerializer
 
+    @extend_schema(parameters=[OpenApiParameter("slug", str, description="A seller's slug.")])
     def list(self, request: Request) -> Response:
-        return self.pages(selectors.list_sellers())
+        return self.pages(selectors.list_sellers(slug=self.asked("slug")))
 
     @extend_schema(responses=SellerDetailSerializer)
     def retrieve(self, request: Request, pk: int) -> Response:

@@ -13,10 +13,10 @@ from . import services
 from .models import Product, Review
 
 ORDERINGS = {
-    "": ("As listed", ["id"]),
-    "price": ("Price, low to high", ["price", "id"]),
-    "-price": ("Price, high to low", ["-price", "id"]),
-    "name": ("Name", ["name", "id"]),
+    "": "As listed",
+    "price": "Price, low to high",
+    "-price": "Price, high to low",
+    "name": "Name",
 }
 
 
@@ -28,9 +28,8 @@ class ShopForm(forms.Form):
     )
     category = forms.SlugField(required=False)
     seller = forms.SlugField(required=False)
-    ordering = forms.ChoiceField(
-        label="Sort by", required=False, choices=[(key, label) for key, (label, _) in ORDERINGS.items()]
-    )
+    ordering = forms.ChoiceField(label="Sort by", required=False, choices=list(ORDERINGS.items()))
+    page = forms.IntegerField(required=False, min_value=1, max_value=1_000_000)
 
 
 class ReviewForm(forms.ModelForm):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.db.models import Count, Prefetch, Q, QuerySet
 
 from strangler.chassis.identity import Caller
@@ -26,9 +28,15 @@ def visible_to(caller: Caller) -> QuerySet[Product]:
 
 
 def list_products(
-    caller: Caller, *, category: str = "", seller: str = "", text: str = "", ordering: str = ""
+    caller: Caller,
+    *,
+    category: str = "",
+    seller: str = "",
+    text: str = "",
+    ordering: str = "",
+    ids: Collection[int] | None = None,
 ) -> QuerySet[Product]:
-    """Products by a category's slug (its children count too), a seller's slug and words; "" means any.
+    """Products by a category's slug (its children count too), a seller's slug, words and ids; "" means any.
 
     Raises KeyError for an ordering that isn't in ORDERINGS.
     """
@@ -41,6 +49,8 @@ def list_products(
         products = products.filter(
             Q(name__icontains=text) | Q(description__icontains=text) | Q(sku__iexact=text)
         )
+    if ids is not None:
+        products = products.filter(pk__in=ids)
     return products
 
 
@@ -63,8 +73,10 @@ def get_category(slug: str) -> Category:
     return list_categories().prefetch_related(Prefetch("children", list_categories())).get(slug=slug)
 
 
-def list_sellers() -> QuerySet[Seller]:
-    return Seller.objects.order_by("id")
+def list_sellers(*, slug: str = "") -> QuerySet[Seller]:
+    """Every seller, or the one of that slug."""
+    sellers = Seller.objects.order_by("id")
+    return sellers.filter(slug=slug) if slug else sellers
 
 
 def get_seller(pk: int) -> Seller:

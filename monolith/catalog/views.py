@@ -9,8 +9,8 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import transaction
-from django.db.models import Count, Prefetch, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Count, Prefetch, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -19,10 +19,10 @@ from .. import shared
 from ..inventory.models import StockItem
 from ..ordering.forms import AddForm
 from ..promotions.selectors import get_offers_of
-from .forms import ORDERINGS, DeskForm, ReviewForm, ShopForm
-from .models import Category, Product, Review, Seller
+from ..storefront import ShopClosed, Wanted, storefront
+from .forms import DeskForm, ReviewForm, ShopForm
+from .models import Product, Review
 
-SHOP_PAGE = 24
 DESK_PAGE = 20
 REVIEWS_SHOWN = 20
 
@@ -30,28 +30,44 @@ REVIEWS_SHOWN = 20
 @require_safe
 def shop(request: HttpRequest) -> HttpResponse:
     """Products by category, seller and words, a page at a time."""
-    products = shared.visible_products(request.user).select_related("seller", "category__parent")
     form = ShopForm(request.GET)
     form.is_valid()  # what isn't valid isn't used
-    asked, category, seller = form.cleaned_data, None, None
-    if slug := asked.get("category"):
-        category = get_object_or_404(Category.objects.select_related("parent"), slug=slug)
-        products = products.filter(Q(category=category) | Q(category__parent=category))
-    if slug := asked.get("seller"):
-        seller = get_object_or_404(Seller, slug=slug)
-        products = products.filter(seller=seller)
-    if text := asked.get("q"):
-        products = products.filter(
-            Q(name__icontains=text) | Q(description__icontains=text) | Q(sku__iexact=text)
-        )
-    _, order = ORDERINGS[asked.get("ordering", "")]
+    asked = form.cleaned_data
+    wanted = Wanted(
+        category=asked.get("category", ""),
+        seller=asked.get("seller", ""),
+        text=asked.get("q", ""),
+        ordering=asked.get("ordering", ""),
+        page=asked.get("page") or 1,
+    )
+    try:
+        return _shop_page(request, form, wanted)
+    except ShopClosed:
+        sentence = "What is for sale can't be looked up at the moment. Try again shortly."
+        return render(request, "away.html", {"sentence": sentence}, status=503)
+
+
+def _shop_page(request: HttpRequest, form: ShopForm, wanted: Wanted) -> HttpResponse:
+    catalog = storefront()
+    shelves = {shelf.slug: shelf for shelf in catalog.list_shelves()}
+    category, seller = shelves.get(wanted.category), None
+    if wanted.category and category is None:
+        raise Http404
+    if wanted.seller and (seller := catalog.find_shop(wanted.seller)) is None:
+        raise Http404
+    page = catalog.show(request.user, wanted)
+    departments = sorted((one for one in shelves.values() if one.is_department), key=lambda one: one.name)
     context = {
         "form": form,
         "category": category,
         "seller": seller,
-        "shelves": Category.objects.filter(parent=None).prefetch_related("children").order_by("name"),
-        "page": Paginator(products.order_by(*order), SHOP_PAGE).get_page(request.GET.get("page")),
-        "is_front": not (category or seller or text or "page" in request.GET),
+        "departments": [
+            (one, [below for below in shelves.values() if below.department == one.slug != below.slug])
+            for one in departments
+        ],
+        "page": page,
+        "cards": [(card, shelves[card.shelf].department if card.shelf in shelves else "") for card in page],
+        "is_front": not (category or seller or wanted.text or "page" in request.GET),
     }
     return render(request, "catalog/shop.html", context)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from joserfc.jwk import ECKey, KeySet
 
-from strangler.chassis.identity import Caller, sign
+from strangler.chassis.identity import ANONYMOUS, Caller, sign
 from strangler.chassis.keyfile import read_or_make
 
 from .models import Role, User
@@ -30,8 +31,10 @@ def public_keys() -> KeySet:
     return KeySet([signing_key()])
 
 
-def caller_for(user: User) -> Caller:
+def caller_for(user: Any) -> Caller:
     """The user as every home sees them; one query for sellers' staff, none for others."""
+    if not user.is_authenticated:
+        return ANONYMOUS
     sellers: tuple[int, ...] = ()
     if user.role == Role.SELLER_STAFF:
         sellers = tuple(user.employments.order_by("seller_id").values_list("seller_id", flat=True))
@@ -40,4 +43,9 @@ def caller_for(user: User) -> Caller:
 
 def issue_token(user: User, *, lifetime: int = TOKEN_LIFETIME) -> str:
     """A token that names the user; `lifetime` in seconds."""
-    return sign(caller_for(user), signing_key(), lifetime=lifetime)
+    return token_for(caller_for(user), lifetime=lifetime)
+
+
+def token_for(caller: Caller, *, lifetime: int = TOKEN_LIFETIME) -> str:
+    """A token that names the caller, and none for somebody who hasn't signed in."""
+    return sign(caller, signing_key(), lifetime=lifetime) if caller.is_authenticated else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db.models import QuerySet
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import status, viewsets
@@ -15,6 +16,7 @@ from rest_framework.views import APIView
 
 from .. import shared
 from . import selectors, services
+from .anticorruption import catalog
 from .models import Note, Order
 from .serializers import CartLineSerializer, CartSerializer, NoteSerializer, OrderSerializer
 
@@ -43,10 +45,11 @@ class CartItem(APIView):
     def put(self, request: Request, product: int) -> Response:
         asked = CartLineSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
+        article = catalog().get_article(request.user, product)
+        if article is None:
+            raise Http404
         services.put_in_cart(
-            session=request.session,
-            product=get_object_or_404(shared.visible_products(request.user), pk=product),
-            quantity=asked.validated_data["quantity"],
+            session=request.session, article=article, quantity=asked.validated_data["quantity"]
         )
         return _cart(request)
 

@@ -4,6 +4,7 @@ OrderingError
 ├── EmptyCart          there is nothing to order
 ├── OutOfStock         fewer pieces are free than were asked for
 ├── NotForSale         the product is no longer offered
+├── CatalogAway        the catalog gives no answer (503)
 └── WrongStatus        the order is past that
 """
 
@@ -36,6 +37,14 @@ class NotForSale(OrderingError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name!r} is no longer offered; take it out of your cart to go on.")
+
+
+class CatalogAway(OrderingError):
+    status_code = 503
+    default_code = "lookup_failed"
+    default_detail = (
+        "What is for sale can't be looked up at the moment; your cart is as it was. Try again shortly."
+    )
 
 
 class WrongStatus(OrderingError):

@@ -10,9 +10,9 @@ from typing import Any
 from django.db.models import QuerySet
 
 from .. import shared
-from ..catalog.models import Product
 from ..promotions.models import Offer
 from ..promotions.selectors import get_offers_of
+from .anticorruption import Article, catalog
 from .models import Order
 
 CART = "cart"  # the session's key: {"<product id>": quantity}
@@ -20,15 +20,15 @@ CART = "cart"  # the session's key: {"<product id>": quantity}
 
 @dataclass(frozen=True)
 class CartLine:
-    """A product in the cart, at today's price; an offer makes it cheaper."""
+    """An article in the cart, at today's price; an offer makes it cheaper."""
 
-    product: Product
+    article: Article
     quantity: int
     offer: Offer | None = None
 
     @property
     def unit_price(self) -> Decimal:
-        return self.offer.price if self.offer else self.product.price
+        return self.offer.price if self.offer else self.article.price
 
     @property
     def amount(self) -> Decimal:
@@ -36,11 +36,13 @@ class CartLine:
 
 
 def list_cart_lines(session: Mapping[str, Any]) -> list[CartLine]:
-    """The cart's lines, in the order of the products' keys; products that are gone are left out."""
+    """The cart's lines, in the order of the articles' ids; what is gone is left out. Raises CatalogAway."""
     cart: dict[str, int] = session.get(CART, {})
-    products = Product.objects.filter(pk__in=cart).select_related("seller").order_by("id")
+    if not cart:
+        return []
+    articles = catalog().list_articles([int(one) for one in cart])
     offers = get_offers_of(cart)  # entangled: what a line costs is decided by promotions' rows
-    return [CartLine(product, cart[str(product.pk)], offers.get(product.pk)) for product in products]
+    return [CartLine(article, cart[str(article.id)], offers.get(article.id)) for article in articles]
 
 
 def get_cart_total(lines: list[CartLine]) -> Decimal:

@@ -4,14 +4,20 @@ from typing import Any
 
 from rest_framework import serializers
 
-from ..catalog.models import Product
-from ..catalog.serializers import ProductSerializer
+from .anticorruption import Article
 from .models import Note, Order, OrderLine
 from .selectors import CartLine
 
 
+class ArticleSerializer(serializers.Serializer[Article]):
+    """An article as the catalog shows it."""
+
+    def to_representation(self, article: Article) -> Any:
+        return article.card
+
+
 class CartLineSerializer(serializers.Serializer[CartLine]):
-    product = ProductSerializer(read_only=True)
+    product = ArticleSerializer(source="article", read_only=True)
     quantity = serializers.IntegerField(min_value=0, max_value=999)
     amount = serializers.DecimalField(max_digits=12, decimal_places=2, read_only=True)
 
@@ -21,10 +27,10 @@ class CartSerializer(serializers.Serializer[dict[str, Any]]):
     total = serializers.DecimalField(max_digits=12, decimal_places=2, read_only=True)
 
 
-class BoughtProductSerializer(serializers.ModelSerializer[Product]):
-    class Meta:
-        model = Product
-        fields = ["id", "sku", "name"]
+class BoughtProductSerializer(serializers.Serializer[Any]):
+    id = serializers.IntegerField(read_only=True)
+    sku = serializers.CharField(read_only=True)
+    name = serializers.CharField(read_only=True)
 
 
 class OrderLineSerializer(serializers.ModelSerializer[OrderLine]):

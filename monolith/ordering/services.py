@@ -12,58 +12,68 @@ from django.utils import timezone
 from strangler.chassis import outbox
 
 from .. import shared
-from ..catalog.models import Product
 from ..fulfilment.services import call_off_shipments, prepare_shipments, send_shipments
 from ..identity.models import User
 from ..inventory.models import Reservation, StockItem
 from ..payments.services import authorise_payment, capture_payment, give_money_back
 from ..promotions.services import give_voucher_back, redeem_voucher, take_offer
 from . import events
+from .anticorruption import Article
 from .errors import EmptyCart, NotForSale, OutOfStock, WrongStatus
 from .models import Note, Order, OrderLine
-from .selectors import CART, get_cart_total, list_cart_lines
+from .selectors import CART, CartLine, get_cart_total, list_cart_lines
 
 RESERVED_FOR = datetime.timedelta(days=3)
 
 
-def put_in_cart(*, session: Any, product: Product, quantity: int) -> None:
-    """Have `quantity` pieces of a product in the cart; 0 takes it out."""
+def put_in_cart(*, session: Any, article: Article, quantity: int) -> None:
+    """Have `quantity` pieces of an article in the cart; 0 takes it out."""
     cart = session.setdefault(CART, {})
     if quantity:
-        cart[str(product.pk)] = quantity
+        cart[str(article.id)] = quantity
     else:
-        cart.pop(str(product.pk), None)
+        cart.pop(str(article.id), None)
     session.modified = True
 
 
-@transaction.atomic
 def place_order(*, buyer: User, session: Any, address: dict[str, str], voucher: str = "") -> Order:
     """Order what is in the cart: stock, offers, voucher, payment and shipments change with it, or none does.
 
-    One transaction over every context but reporting, and the provider is asked inside of it: its answer is
-    waited for while rows of five contexts are locked, and what it has set aside outlives a rollback.
+    The catalog is asked before the transaction, which would otherwise wait for it with rows locked. Raises
+    OrderingError, and what payments and promotions refuse.
     """
     lines = list_cart_lines(session)
     if not lines:
         raise EmptyCart
+    for line in lines:
+        if not line.article.is_offered:
+            raise NotForSale(line.article.name)
+    order = _place(lines, buyer, address, voucher)
+    session[CART] = {}
+    return order
+
+
+@transaction.atomic
+def _place(lines: list[CartLine], buyer: User, address: dict[str, str], voucher: str) -> Order:
+    """One transaction over every context but reporting, and the provider is asked inside of it: its answer is
+    waited for while rows of five contexts are locked, and what it has set aside outlives a rollback.
+    """
     reservations = []
     for line in lines:
-        if line.product.status != Product.Status.ACTIVE:
-            raise NotForSale(line.product.name)
-        reservations += _reserve(line.product, line.quantity)
+        reservations += _reserve(line.article, line.quantity)
     order = Order.objects.create(
         number=shared.order_number(reservations[0]),
         buyer=buyer,
         address=address,
         total=get_cart_total(lines),
-        currency=lines[0].product.currency,
+        currency=lines[0].article.currency,
     )
     for reservation in reservations:
         reservation.order = order
         reservation.save()
     for line in lines:
         OrderLine.objects.create(
-            order=order, product=line.product, quantity=line.quantity, unit_price=line.unit_price
+            order=order, product_id=line.article.id, quantity=line.quantity, unit_price=line.unit_price
         )
         if line.offer:
             take_offer(offer=line.offer, quantity=line.quantity)
@@ -73,20 +83,19 @@ def place_order(*, buyer: User, session: Any, address: dict[str, str], voucher: 
     prepare_shipments(order=order)
     shared.write_down(buyer, order, "order placed")
     outbox.record(events.OrderPlaced.of(order))
-    session[CART] = {}
     return order
 
 
-def _reserve(product: Product, quantity: int) -> list[Reservation]:
+def _reserve(article: Article, quantity: int) -> list[Reservation]:
     """Promise pieces from the warehouses that have most of them."""
     items = list(
         StockItem.objects.select_for_update()
-        .filter(product=product, quantity__gt=F("reserved"))
+        .filter(product=article.id, quantity__gt=F("reserved"))
         .order_by(F("reserved") - F("quantity"), "id")
     )
     available = sum(item.available for item in items)
     if available < quantity:
-        raise OutOfStock(product.name, available)
+        raise OutOfStock(article.name, available)
     reservations = []
     for item in items:
         taken = min(item.available, quantity)
@@ -95,7 +104,7 @@ def _reserve(product: Product, quantity: int) -> list[Reservation]:
         item.save()
         reservations.append(
             Reservation.objects.create(
-                product=product,
+                product_id=article.id,
                 warehouse=item.warehouse,
                 quantity=taken,
                 expires_at=timezone.now() + RESERVED_FOR,

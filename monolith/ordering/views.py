@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.db.models import prefetch_related_objects
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -16,69 +18,91 @@ from .. import shared
 from ..payments.errors import PaymentsError
 from ..promotions.errors import PromotionsError, VoucherRefused
 from . import selectors, services
-from .errors import OrderingError
+from .anticorruption import catalog
+from .errors import CatalogAway, OrderingError
 from .forms import AddForm, CheckoutForm, QuantityForm
 from .models import Order
 
 
+def asks_the_catalog(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A page that says so while the catalog can't be asked; nothing was changed then."""
+
+    @wraps(view)
+    def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except CatalogAway as away:
+            return render(request, "away.html", {"sentence": away.detail}, status=away.status_code)
+
+    return page
+
+
 @require_safe
+@asks_the_catalog
 def cart(request: HttpRequest) -> HttpResponse:
     return _cart_page(request)
 
 
 @require_POST
+@asks_the_catalog
 def add_to_cart(request: HttpRequest, pk: int) -> HttpResponse:
     """Put more pieces of a product into the cart."""
-    product = get_object_or_404(shared.visible_products(request.user), pk=pk)
+    article = catalog().get_article(request.user, pk)
+    if article is None:
+        raise Http404
     there = request.session.get(selectors.CART, {}).get(str(pk), 0)
     form = AddForm(request.POST)
     if not form.is_valid() or there + form.cleaned_data["quantity"] > 999:
         messages.error(request, "Between 1 and 999 pieces of a product fit into the cart; it is as it was.")
         return redirect("pages:product", pk)
     services.put_in_cart(
-        session=request.session, product=product, quantity=there + form.cleaned_data["quantity"]
+        session=request.session, article=article, quantity=there + form.cleaned_data["quantity"]
     )
-    messages.success(request, f"{product.name} is in your cart.")
+    messages.success(request, f"{article.name} is in your cart.")
     return redirect("pages:cart")
 
 
 @require_POST
+@asks_the_catalog
 def change_cart(request: HttpRequest, pk: int) -> HttpResponse:
     """Have so many pieces of a product in the cart, or none."""
-    line = next((line for line in selectors.list_cart_lines(request.session) if line.product.pk == pk), None)
+    line = next((line for line in selectors.list_cart_lines(request.session) if line.article.id == pk), None)
     if line is None:  # Taken out in another window already.
         return redirect("pages:cart")
     form = QuantityForm(request.POST, auto_id=f"id_{pk}_%s")
     if not form.is_valid():
         return _cart_page(request, {pk: form})
     services.put_in_cart(
-        session=request.session, product=line.product, quantity=form.cleaned_data["quantity"]
+        session=request.session, article=line.article, quantity=form.cleaned_data["quantity"]
     )
     return redirect("pages:cart")
 
 
 def _cart_page(request: HttpRequest, changed: dict[int, QuantityForm] | None = None) -> HttpResponse:
-    lines = _cart_lines(request)
+    lines = _in_departments(selectors.list_cart_lines(request.session))
     rows = [
         (
             line,
-            (changed or {}).get(line.product.pk)
-            or QuantityForm(initial={"quantity": line.quantity}, auto_id=f"id_{line.product.pk}_%s"),
+            (changed or {}).get(line.article.id)
+            or QuantityForm(initial={"quantity": line.quantity}, auto_id=f"id_{line.article.id}_%s"),
         )
         for line in lines
     ]
     return render(request, "ordering/cart.html", {"rows": rows, "total": selectors.get_cart_total(lines)})
 
 
-def _cart_lines(request: HttpRequest) -> list[selectors.CartLine]:
-    lines = selectors.list_cart_lines(request.session)
-    # entangled: the pages of ordering show the catalog's shelves and the inventory's stock
-    prefetch_related_objects([line.product for line in lines], "category__parent", "stock")
-    return lines
+def _in_departments(lines: list[selectors.CartLine]) -> list[selectors.CartLine]:
+    """The lines with the departments of their articles for shelves: those have pictures."""
+    departments = catalog().get_departments() if lines else {}
+    return [
+        replace(line, article=replace(line.article, shelf=departments.get(line.article.shelf, "")))
+        for line in lines
+    ]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
+@asks_the_catalog
 def checkout(request: HttpRequest) -> HttpResponse:
     """Ask for the address and place the order."""
     form = CheckoutForm(request.POST or None, initial=_last_address(request.user))
@@ -89,6 +113,8 @@ def checkout(request: HttpRequest) -> HttpResponse:
             order = services.place_order(
                 buyer=request.user, session=request.session, address=address, voucher=voucher
             )
+        except CatalogAway:
+            raise
         except VoucherRefused as refusal:
             form.add_error("voucher", str(refusal.detail))
         except (OrderingError, PaymentsError, PromotionsError) as refusal:
@@ -96,7 +122,7 @@ def checkout(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, "Thank you! Your order is placed.")
             return redirect("pages:order", order.number)
-    lines = _cart_lines(request)
+    lines = selectors.list_cart_lines(request.session)
     context = {"form": form, "lines": lines, "total": selectors.get_cart_total(lines)}
     return render(request, "ordering/checkout.html", context)
 

@@ -1,7 +1,7 @@
 """Whether a process lives, and whether it can serve: asked by the supervisor and the gateway.
 
 `/health/live` answers as soon as the process runs; `/health/ready` when its database answers and is migrated,
-and its views are loaded.
+and its views are loaded. Both tell the setting VERSION: which version it is that runs.
 A middleware, and the first one: a probe carries no host name that anybody would allow, and opens no session.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -26,7 +27,7 @@ class HealthMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path == LIVE:
-            return JsonResponse({"status": "live"})
+            return JsonResponse({"status": "live"} | _version())
         if request.path == READY:
             return self._ready()
         return self._get_response(request)
@@ -37,8 +38,8 @@ class HealthMiddleware:
         except Error:
             lacks = "The database doesn't answer."
         if lacks:
-            return JsonResponse({"status": "not ready", "detail": lacks}, status=503)
-        return JsonResponse({"status": "ready"})
+            return JsonResponse({"status": "not ready", "detail": lacks} | _version(), status=503)
+        return JsonResponse({"status": "ready"} | _version())
 
     def _what_it_lacks(self) -> str:
         with connection.cursor() as cursor:
@@ -53,3 +54,8 @@ class HealthMiddleware:
             # Migrations aren't taken away from a running process: one look is enough.
             self._migrated = True
         return ""
+
+
+def _version() -> dict[str, str]:
+    version = getattr(settings, "VERSION", "")
+    return {"version": version} if version else {}

@@ -14,6 +14,7 @@ from strangler.config import Capability, Config
 from strangler.control import judging, write_gates
 from strangler.control.effects import routed
 from strangler.control.gates import Facts, FollowState, GatewayView, Ownership, answers, follows, tables
+from strangler.control.gates import contracts as contracts_gate
 from strangler.control.phases import COMPLETE, SWITCHED, Phase
 from strangler.control.store import Standing, Store, Transition, connect
 from strangler.control.surroundings import Actual, Surroundings
@@ -50,6 +51,7 @@ class Desk:
             stood=stood(standing),
             behind=self._behind(capability) if write_gates.others in checked else None,
             references=self.surroundings.references(capability) if write_gates.unused in checked else None,
+            contracts=self.surroundings.contracts(capability) if contracts_gate in checked else None,
         )
 
     def gateway(self, unfinished: Transition | None = None) -> GatewayView:

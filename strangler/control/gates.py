@@ -195,6 +195,15 @@ class Ownership(Protocol):
     def unknown(self) -> str | None: ...
 
 
+class ContractState(Protocol):
+    """Whether the versions that run keep what their consumers need, and a sentence that says so."""
+
+    @property
+    def deployable(self) -> bool: ...
+    @property
+    def sentence(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Facts:
     """Everything that the gates look at, taken at one moment. None means that it couldn't be learned.
@@ -212,6 +221,7 @@ class Facts:
     stood: float | None = None
     behind: Sequence[str] | None = None
     references: Sequence[str] | None = None
+    contracts: ContractState | None = None
 
 
 # ── The gates ────────────────────────────────────────────────────────────────────────────────────
@@ -239,6 +249,15 @@ def gateway(capability: Capability, facts: Facts) -> Gate:
             "`strangler status` says what to do about it.",
         )
     return Gate("gateway", True, f"The gateway has taken revision {seen.taken}, as recorded.")
+
+
+def contracts(capability: Capability, facts: Facts) -> Gate:
+    """The versions that run, at both homes, have passed every deployed consumer's pact."""
+    if not capability.gate.contracts:
+        return Gate("contracts", True, f"strangler.toml says that {capability.name} needs none.")
+    if facts.contracts is None:
+        return Gate("contracts", False, "Nothing is known of what consumers need.")
+    return Gate("contracts", facts.contracts.deployable, facts.contracts.sentence)
 
 
 def tables(capability: Capability, facts: Facts) -> Gate:
@@ -484,7 +503,7 @@ def samples_for_upper_bound(quantile: float, confidence: float) -> int:
 
 # ── Which gates stand before which move ──────────────────────────────────────────────────────────
 
-_COMPARED = (service, gateway, follows, rows, coverage, answers, critical, latency)
+_COMPARED = (service, gateway, contracts, follows, rows, coverage, answers, critical, latency)
 
 GATES: Mapping[tuple[str, str], tuple[Callable[[Capability, Facts], Gate], ...]] = {
     # That rows follow is an effect of the first move, which then verifies them.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from strangler.config import Capability, Config, Home
-from strangler.control.gates import Evidence, FollowState, GatewayView, Health, Ownership
+from strangler.control.gates import ContractState, Evidence, FollowState, GatewayView, Health, Ownership
 from strangler.control.phases import Phase
 from strangler.run.system import System
 
@@ -103,6 +103,10 @@ class Surroundings(Protocol):
 
     def evidence(self, capability: Capability, since: datetime.datetime | None) -> Evidence:
         """What the comparison has seen since then."""
+        ...
+
+    def contracts(self, capability: Capability) -> ContractState | None:
+        """Whether what runs keeps its contracts; None where the capability needs none."""
         ...
 
 
@@ -265,6 +269,11 @@ class Actual:
         from strangler.compare.evidence import evidence
 
         return evidence(self._system, capability.name, since=since)
+
+    def contracts(self, capability: Capability) -> ContractState | None:
+        from strangler.contracts.running import verdict_on
+
+        return verdict_on(self._config, self._system, capability.name) if capability.gate.contracts else None
 
     def _sides(self, capability: Capability) -> tuple[str, str]:
         """URLs of whoever owns the rows now, and of the home that follows."""

@@ -21,6 +21,8 @@ from rich.text import Text
 
 from strangler.compare.evidence import evidence
 from strangler.config import Capability, Config
+from strangler.contracts.running import verify_and_record
+from strangler.contracts.text import verification_text
 from strangler.control.desk import Desk, at_desk
 from strangler.control.effects import Effect, PublishRoutes
 from strangler.control.phases import MONOLITH, SHADOW, SWITCHED, Phase, meaning
@@ -105,6 +107,8 @@ def tour(config: Config, system: System, console: Console, name: str | None = No
         f"{capability.home}, with {config.load.rate:g} reads and writes a second at {system.gateway}.\n"
     )
     try:
+        if capability.gate.contracts:
+            _keep_contracts(config, system, console)
         with at_desk(config, system, OPERATOR) as desk:
             guide = _Guide(desk, capability, console, result)
             guide.begin_at_monolith()
@@ -119,6 +123,16 @@ def tour(config: Config, system: System, console: Console, name: str | None = No
     console.print(as_table(result))
     console.print(verdict(result))
     return result
+
+
+def _keep_contracts(config: Config, system: System, console: Console) -> None:
+    """Find out whether what runs keeps its contracts: every later gate asks for that."""
+    console.print("Before anything moves, every consumer's pact is run against both homes.\n")
+    done, lines = verify_and_record(config, system, OPERATOR)
+    console.print(verification_text(done))
+    for line in lines:
+        console.print(line, markup=False)
+    console.print()
 
 
 def counted(legs: list[Leg], system: System, name: str) -> list[Leg]:

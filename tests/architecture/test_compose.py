@@ -18,7 +18,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 STAYING = {name for name, one in SERVICES.items() if one.get("restart") != "no"}
-EXACT = re.compile(r"v?\d+\.\d+(\.\d+)?(-[a-z-]+)?$")
+EXACT = re.compile(r"v?\d+\.\d+(\.\d+)?(-[a-z-]+[\d.]*)?$")
 
 
 def test_it_is_a_compose_file() -> None:

@@ -107,6 +107,14 @@ class FakeOwnership:
     unknown: str | None = None
 
 
+@dataclass(frozen=True)
+class FakeContracts:
+    """Contracts that are kept, unless told otherwise."""
+
+    deployable: bool = True
+    sentence: str = "monolith 1a2b and catalog 3c4d each pass the 9 interactions that ordering needs."
+
+
 @dataclass
 class FakeSurroundings:
     """A healthy world. `taken` are the phases that the gateway routes by; `calls` what was done, in order."""
@@ -123,6 +131,7 @@ class FakeSurroundings:
     committed: int = 0  # the epoch that has passed its commit point
     still_used: Sequence[str] = ()  # what names the old tables
     seen: FakeEvidence | Sequence[FakeEvidence] = field(default_factory=FakeEvidence)
+    kept: FakeContracts | None = field(default_factory=FakeContracts)
     calls: list[str] = field(default_factory=list)
     since: datetime.datetime | None = None  # the moment that evidence was last asked from
 
@@ -209,6 +218,9 @@ class FakeSurroundings:
     def drop(self, capability: Capability) -> str:
         self.calls.append(f"drop {capability.name}")
         return "dropped"
+
+    def contracts(self, capability: Capability) -> FakeContracts | None:
+        return self.kept
 
     def evidence(self, capability: Capability, since: datetime.datetime | None) -> FakeEvidence:
         self.since = since

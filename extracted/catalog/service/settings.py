@@ -4,13 +4,19 @@ DATABASE_URL         postgres://user:password@host:port/name; required
 IDENTITY_JWKS_URL    where the public keys are that tokens are checked with; required
 ALLOWED_HOSTS        comma-separated; this machine's own names by default
 DEBUG                false by default
+RELEASE              what this release is called; a hash of its files by default
 """
+
+from pathlib import Path
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from strangler.chassis.version import version_of
+
 env = environ.Env()
 
+VERSION = env.str("RELEASE", default="") or version_of(Path(__file__).resolve().parents[1])
 DEBUG = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 

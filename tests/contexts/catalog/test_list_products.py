@@ -120,3 +120,13 @@ def test_more_products_need_no_more_queries(bearer, django_assert_num_queries):
     client = bearer("anonymous")
     with django_assert_num_queries(2):  # the count and the page
         assert len(skus(client.get(URL))) == 10
+
+
+def test_products_are_listed_by_their_ids(bearer):
+    first, _, third = (a_product(sku, slug=sku.lower()) for sku in ("A", "B", "C"))
+    assert skus(bearer("anonymous").get(URL, {"ids": f"{third.pk},{first.pk},999999"})) == ["A", "C"]
+
+
+@pytest.mark.parametrize("ids", ["1,", "one", "-1", "1.5", "9" * 19, ",".join(["1"] * 25)])
+def test_what_is_no_list_of_ids_is_refused(bearer, ids):
+    assert bearer("anonymous").get(URL, {"ids": ids}).status_code == 400

@@ -10,6 +10,13 @@ def test_sellers_are_listed_by_key(bearer):
     assert answer["results"][0]["slug"] == "rugs-and-rotors"
 
 
+def test_a_seller_is_found_by_its_slug(bearer):
+    a_seller("Rugs and Rotors"), a_seller("Abel Parts")
+    answer = bearer("anonymous").get("/api/catalog/sellers/", {"slug": "abel-parts"}).json()
+    assert [seller["name"] for seller in answer["results"]] == ["Abel Parts"]
+    assert bearer("anonymous").get("/api/catalog/sellers/", {"slug": "nobody"}).json()["results"] == []
+
+
 def test_a_seller_shows_how_many_products_are_for_sale(bearer):
     seller = a_seller()
     a_product("ONE")

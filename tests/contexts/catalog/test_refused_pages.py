@@ -1,6 +1,6 @@
 """What a browser is shown when there is nothing to show"""
 
-from monolith import shared
+from monolith.catalog import views
 
 
 def test_an_address_that_is_none_has_a_page_of_its_own(visit):
@@ -10,10 +10,10 @@ def test_an_address_that_is_none_has_a_page_of_its_own(visit):
 
 
 def test_a_failure_has_a_page_that_needs_neither_request_nor_database(visit, monkeypatch, caplog):
-    def fail(user):
+    def fail():
         raise RuntimeError("the rug is gone")
 
-    monkeypatch.setattr(shared, "visible_products", fail)
+    monkeypatch.setattr(views, "storefront", fail)
     browser = visit("buyer")
     browser.raise_request_exception = False
     page = browser.get("/shop/")

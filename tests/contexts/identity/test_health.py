@@ -5,6 +5,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 
 from strangler.chassis.health import HealthMiddleware
+from strangler.chassis.version import version_of
 
 
 def test_a_probe_needs_no_allowed_host(db, client):
@@ -30,3 +31,18 @@ def test_a_process_is_not_ready_until_its_database_is_migrated(db, client):
     response = fresh(RequestFactory().get("/health/ready"))
     assert response.status_code == 503
     assert b"migrations are waiting" in response.content
+
+
+def test_health_tells_which_version_runs(db, client, settings):
+    for path in ("/health/live", "/health/ready"):
+        assert client.get(path).json()["version"] == settings.VERSION
+
+
+def test_a_version_is_the_content_of_what_is_deployed(tmp_path):
+    (tmp_path / "services.py").write_text("limit = 1\n")
+    before = version_of(tmp_path)
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "services.cpython-311.pyc").write_bytes(b"compiled")
+    assert version_of(tmp_path) == before
+    (tmp_path / "services.py").write_text("limit = 2\n")
+    assert version_of(tmp_path) != before

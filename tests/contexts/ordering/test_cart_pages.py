@@ -9,7 +9,7 @@ from tests.contexts.factories import a_product, a_seller
 
 def cart(browser):
     rows = browser.get("/cart/").context["rows"]
-    return {line.product.sku: line.quantity for line, _ in rows}
+    return {line.article.sku: line.quantity for line, _ in rows}
 
 
 def test_an_empty_cart_says_so(visit):

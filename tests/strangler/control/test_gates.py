@@ -16,6 +16,7 @@ from strangler.movement.windows import Lag
 from tests.fakes.control_surroundings import (
     NO_EVIDENCE,
     NOT_ORDERED,
+    FakeContracts,
     FakeEvidence,
     FakeFollowing,
     FakeRound,
@@ -37,6 +38,7 @@ def facts(evidence: FakeEvidence | None = None, **others: object) -> Facts:
         unfit=(),
         following=FakeFollowing(),
         evidence=evidence,
+        contracts=FakeContracts(),
     )
     return replace(good, **others)  # type: ignore[arg-type]
 
@@ -318,9 +320,36 @@ def test_the_first_move_asks_for_what_a_move_needs_and_for_no_evidence(capabilit
 )
 def test_every_later_move_asks_for_all_gates(capability: Capability, origin: Phase, target: Phase) -> None:
     found = gates.judge(capability, origin, target, facts(FakeEvidence()))
-    names = ["service", "gateway", "follows", "rows", "coverage", "answers", "critical", "latency"]
+    names = [
+        "service",
+        "gateway",
+        "contracts",
+        "follows",
+        "rows",
+        "coverage",
+        "answers",
+        "critical",
+        "latency",
+    ]
     assert [gate.name for gate in found] == names
     assert all(gate.passed for gate in found)
+
+
+# ── Contracts ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_not_known_to_keep_its_contracts_is_held(capability: Capability) -> None:
+    broken = FakeContracts(False, "catalog 3c4d was never verified against ordering's pact.")
+    assert gates.contracts(capability, facts()) == Gate("contracts", True, FakeContracts().sentence)
+    assert gates.contracts(capability, facts(contracts=broken)) == Gate("contracts", False, broken.sentence)
+    assert not gates.contracts(capability, facts(contracts=None)).passed
+
+
+def test_only_the_file_itself_says_that_no_contracts_are_needed(capability: Capability) -> None:
+    needs_none = replace(capability, gate=replace(capability.gate, contracts=False))
+    gate = gates.contracts(needs_none, facts(contracts=None))
+    assert gate.passed
+    assert "strangler.toml says" in gate.sentence
 
 
 def test_a_way_back_has_no_gates(capability: Capability) -> None:

@@ -24,7 +24,7 @@ from strangler.control.status import look
 from strangler.control.surroundings import Actual
 from strangler.control.text import status as status_text
 from strangler.run.system import System
-from tests.fakes.control_surroundings import FakeEvidence
+from tests.fakes.control_surroundings import FakeContracts, FakeEvidence
 from tests.strangler.envoy.edge import SHOP, Edge, shop
 
 PROJECT = Path(__file__).parents[3]
@@ -107,6 +107,9 @@ class WithEvidence(Actual):
     def evidence(self, capability, since):
         return FakeEvidence(captured=4000, comparable=4000, shapes=4000)
 
+    def contracts(self, capability):
+        return FakeContracts()
+
 
 @pytest.mark.usefixtures("follower")
 def test_a_capability_moves_on_real_parts(loom: Loom) -> None:
@@ -119,7 +122,13 @@ def test_a_capability_moves_on_real_parts(loom: Loom) -> None:
 
         with pytest.raises(GatesHeld) as held:
             transition.advance_at(desk, RUGS, Phase("canary", 50))
-        assert [gate.name for gate in held.value.plan.held] == ["coverage", "answers", "critical", "latency"]
+        assert [gate.name for gate in held.value.plan.held] == [
+            "contracts",
+            "coverage",
+            "answers",
+            "critical",
+            "latency",
+        ]
 
         ready = replace(desk, surroundings=WithEvidence(loom.config, loom.system))
         transition.advance_at(ready, RUGS, Phase("canary", 50))

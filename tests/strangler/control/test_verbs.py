@@ -126,7 +126,7 @@ def test_status_as_json_says_the_same(strangler: Terminal, at: Callable[[Phase],
     assert (one["phase"], one["wanted"], one["next"]) == ("canary=10", "switched", "switched")
     assert one["gateway"]["agrees"] is True
     assert one["evidence"]["comparable"] == 400
-    assert [gate["passed"] for gate in one["gates"]] == [True] * 8
+    assert [gate["passed"] for gate in one["gates"]] == [True] * 9
     assert one["following"]["lag"] == {"rows": 0, "seconds": 0.0}
     assert one["following"]["follower"] == {"lives": True, "word_age": 0.4, "held": None}
     assert one["following"]["verified"]["equal"] is True

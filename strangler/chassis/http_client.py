@@ -1,0 +1,81 @@
+"""How one home asks another over HTTP: with time limits, few retries, and no proxy of the environment.
+
+Only safe requests are asked again: of any other nobody knows whether it has been done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import httpx
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+WORTH_ANOTHER_TRY = (502, 503, 504)
+CONNECT_WITHIN = 1.0  # seconds
+ANSWER_WITHIN = 3.0  # seconds
+ATTEMPTS = 3
+PAUSE = 0.05  # seconds before the second attempt; twice as long before each later one
+
+
+class Retries(httpx.BaseTransport):
+    """Asks again where no answer came, or one that says so: at most `attempts` times in all."""
+
+    def __init__(self, inner: httpx.BaseTransport, attempts: int = ATTEMPTS) -> None:
+        self._inner, self._attempts = inner, attempts
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        attempts = self._attempts if request.method in SAFE else 1
+        for attempt in range(1, attempts + 1):
+            last = attempt == attempts
+            try:
+                answer = self._inner.handle_request(request)
+                if last or answer.status_code not in WORTH_ANOTHER_TRY:
+                    return answer
+                answer.close()
+            except httpx.TransportError:
+                if last:
+                    raise
+            time.sleep(PAUSE * 2 ** (attempt - 1))
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class NoAnswer(Exception):
+    """Nothing came that can be used: no connection, an error, something that isn't JSON."""
+
+
+def get_json(
+    base_url: str,
+    path: str,
+    *,
+    token: str = "",
+    params: Mapping[str, str] | None = None,
+    missing: bool = False,
+) -> Any:
+    """What is answered to a GET, parsed; with `missing`, None for a 404. Raises NoAnswer."""
+    try:
+        answer = client(base_url).get(
+            path, params=params, headers={"authorization": f"Bearer {token}"} if token else None
+        )
+        if missing and answer.status_code == 404:
+            return None
+        return answer.raise_for_status().json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise NoAnswer(f"{base_url}{path}: {error}") from error
+
+
+@cache
+def client(base_url: str) -> httpx.Client:
+    """The client of this process for everything at `base_url`; threads may share it."""
+    return httpx.Client(
+        base_url=base_url,
+        timeout=httpx.Timeout(ANSWER_WITHIN, connect=CONNECT_WITHIN),
+        transport=Retries(httpx.HTTPTransport()),
+        headers={"accept": "application/json"},
+        trust_env=False,
+    )
