@@ -8,20 +8,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from django.db.models import Model
-
 
 class Neighbours(Protocol):
-    """What the catalog needs to know before it writes, and what it tells when it has."""
+    """What the catalog needs to know before it writes."""
 
     def has_bought(self, user_id: int, product_id: int) -> bool:
         """Whether the user has an order of the product that wasn't cancelled."""
 
     def name_of(self, user_id: int) -> str:
         """The name under which the user writes in public."""
-
-    def write_down(self, user_id: int, subject: Model, action: str) -> None:
-        """Leave a trace of who did what."""
 
 
 class InProcess:
@@ -37,11 +32,6 @@ class InProcess:
         from ..identity.models import User
 
         return User.objects.get(pk=user_id).display_name
-
-    def write_down(self, user_id: int, subject: Model, action: str) -> None:
-        from ..ordering.models import AuditEntry
-
-        AuditEntry.objects.create(actor_id=user_id, subject=subject, action=action)
 
 
 neighbours: Neighbours = InProcess()
