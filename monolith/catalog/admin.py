@@ -47,7 +47,7 @@ class WhileHere(SupportMayLook, admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and not self._elsewhere(request)
 
-    # What Django's admin writes by itself is written below these, and so by the catalog: its call site is ours.
+    # Whatever Django's admin writes by itself, it writes below these: the call site is the catalog's.
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self._told(request, super().changelist_view, *args, **kwargs)
@@ -203,5 +203,5 @@ class ReviewAdmin(WhileHere):
 class WatchAdmin(WhileHere):
     list_display = ["product", "user"]
     list_select_related = ["product", "user"]
-    search_fields = ["product__sku", "product__name", "user__username"]
+    search_fields = ["product__sku", "product__name"]
     autocomplete_fields = ["product", "user"]

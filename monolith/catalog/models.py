@@ -93,7 +93,7 @@ class Watch(models.Model):
 
     product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="watches")
     user = models.ForeignKey(  # cascade by event: identity.user_deleted
-        settings.AUTH_USER_MODEL, on_delete=models.DO_NOTHING, db_constraint=False, related_name="watches"
+        settings.AUTH_USER_MODEL, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
     )
 
     class Meta:

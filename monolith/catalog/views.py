@@ -117,7 +117,7 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _product_page(request: HttpRequest, pk: int, review_form: ReviewForm | None = None) -> HttpResponse:
-    reviews = Review.objects.select_related("author").order_by("-created_at", "-id")[:REVIEWS_SHOWN]
+    reviews = Review.objects.order_by("-created_at", "-id")[:REVIEWS_SHOWN]
     stock = StockItem.objects.select_related("warehouse").order_by("id")
     product = get_object_or_404(
         shared.visible_products(request.user)

@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
                             "user",
                             models.ForeignKey(
                                 on_delete=django.db.models.deletion.CASCADE,
-                                related_name="watches",
+                                related_name="+",
                                 to=settings.AUTH_USER_MODEL,
                             ),
                         ),
@@ -78,7 +78,7 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(
                 db_constraint=False,
                 on_delete=django.db.models.deletion.DO_NOTHING,
-                related_name="watches",
+                related_name="+",
                 to=settings.AUTH_USER_MODEL,
             ),
         ),

@@ -6,7 +6,7 @@ from django.test.utils import CaptureQueriesContext
 
 from monolith.identity.models import User
 from monolith.ordering.models import Order, OrderLine
-from tests.contexts.factories import ADDRESS, a_product, a_user
+from tests.contexts.factories import ADDRESS, a_product, a_user, a_watch
 
 NEWCOMER = {
     "username": "greta",
