@@ -56,7 +56,7 @@ class Product(models.Model):
     currency = models.CharField(max_length=3, default="EUR")
     weight = models.DecimalField(max_digits=8, decimal_places=3, help_text="In kilograms.")
     attributes = models.JSONField(default=dict, blank=True)
-    # Counters that the monolith keeps.
+    # Counters that other contexts' events bring.
     in_stock = models.BooleanField(default=False)
     units_sold = models.PositiveIntegerField(default=0)
     rating_average = models.DecimalField(max_digits=3, decimal_places=2, null=True, blank=True)
@@ -96,3 +96,14 @@ class Review(models.Model):
             models.UniqueConstraint(fields=["product", "author_id"], name="catalog_review_product_author"),
             models.CheckConstraint(condition=models.Q(rating__range=(1, 5)), name="catalog_review_rating"),
         ]
+
+
+class Watch(models.Model):
+    """A product on somebody's wishlist."""
+
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="+")
+    user_id = models.BigIntegerField(db_index=True)
+
+    class Meta:
+        db_table = "catalog_product_watchers"
+        unique_together = [("product", "user_id")]

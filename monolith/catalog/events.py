@@ -83,6 +83,15 @@ class ProductDeleted(_OfProduct):
 
 
 @dataclass(frozen=True)
+class ProductAudited(_OfProduct):
+    """Somebody did something to it: for the record of who did what, which others keep."""
+
+    actor: int
+    action: str
+    type: ClassVar[str] = "catalog.product_audited.v1"
+
+
+@dataclass(frozen=True)
 class _OfSeller:
     seller: int
 

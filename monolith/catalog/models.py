@@ -100,3 +100,6 @@ class Review(models.Model):
             models.UniqueConstraint(fields=["product", "author"], name="catalog_review_product_author"),
             models.CheckConstraint(condition=models.Q(rating__range=(1, 5)), name="catalog_review_rating"),
         ]
+
+
+Watch = Product.watchers.through  # who has what on their wishlist

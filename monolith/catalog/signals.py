@@ -23,4 +23,5 @@ def count_ratings(instance: Review, **kwargs: Any) -> None:
     product = instance.product
     rating = product.reviews.aggregate(average=Avg("rating"), count=Count("id"))
     product.rating_average, product.rating_count = rating["average"], rating["count"]
-    product.save()
+    # These columns alone: others are written by others at the same time.
+    product.save(update_fields=["rating_average", "rating_count", "updated_at"])

@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 
+from strangler.chassis.fence import footprint
+
 SAFE = ("GET", "HEAD", "OPTIONS")
 WORTH_ANOTHER_TRY = (502, 503, 504)
 CONNECT_WITHIN = 1.0  # seconds
@@ -27,7 +29,14 @@ class Retries(httpx.BaseTransport):
         self._inner, self._attempts = inner, attempts
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        attempts = self._attempts if request.method in SAFE else 1
+        if request.method not in SAFE:
+            footprint.reached_out(f"{request.method} {request.url} was sent")
+            return self._inner.handle_request(request)
+        with footprint.only_asking():
+            return self._ask(request)
+
+    def _ask(self, request: httpx.Request) -> httpx.Response:
+        attempts = self._attempts
         for attempt in range(1, attempts + 1):
             last = attempt == attempts
             try:
