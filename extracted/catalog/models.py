@@ -101,7 +101,7 @@ class Review(models.Model):
 class Watch(models.Model):
     """A product on somebody's wishlist."""
 
-    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="+")
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="watches")
     user_id = models.BigIntegerField(db_index=True)
 
     class Meta:

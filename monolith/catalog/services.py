@@ -22,7 +22,7 @@ def enter_product(*, caller: Caller, seller: Seller, **fields: Any) -> Product:
     _insist(caller, seller)
     product = Product(seller=seller, created_by_id=int(caller.subject), **fields)
     save_product(product=product)
-    outbox.record(events.ProductAudited(product.pk, int(caller.subject), "product created"))
+    outbox.record(events.ProductEdited(product.pk, int(caller.subject), "product created"))
     return product
 
 
@@ -36,7 +36,7 @@ def change_product(*, caller: Caller, product: Product, **fields: Any) -> Produc
     for name, value in fields.items():
         setattr(product, name, value)
     save_product(product=product)
-    outbox.record(events.ProductAudited(product.pk, int(caller.subject), "product changed"))
+    outbox.record(events.ProductEdited(product.pk, int(caller.subject), "product changed"))
     return product
 
 
@@ -50,14 +50,14 @@ def save_product(*, product: Product) -> None:
 
 @transaction.atomic
 def delete_product(*, caller: Caller, product: Product) -> None:
-    """Delete a product, and with it the order lines that name it. Raises NotYours."""
+    """Delete a product. Raises NotYours."""
     _insist(caller, product.seller)
     remove_product(product=product)
 
 
 @transaction.atomic
 def remove_product(*, product: Product) -> None:
-    """Delete a product whoever asks, and announce it."""
+    """Delete a product whoever asks, and announce it: what others keep about it goes when they hear of it."""
     gone = events.ProductDeleted(product.pk)
     product.delete()
     outbox.record(gone)

@@ -1,4 +1,4 @@
-"""What ordering hears of other contexts: it keeps the record of who did what."""
+"""What ordering hears of the catalog: who changed what by hand."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from strangler.chassis.inbox import Subscription
 
 from .models import AuditEntry
 
-audit = Subscription("ordering.audit", batch=100)
+trail = Subscription("ordering.trail")
 
 
-@audit.on("catalog.product_audited", version=1)
-def write_down_on_product_audited(event: Envelope) -> None:
-    actor = get_user_model().objects.filter(pk=event.data["actor"]).first()  # who may be gone by now
+@trail.on("catalog.product_edited", version=1)
+def write_down_on_product_edited(event: Envelope) -> None:
+    edit = event.data
     AuditEntry.objects.create(
         content_type=ContentType.objects.get_by_natural_key("catalog", "product"),
-        object_id=event.data["product"],
-        actor=actor,
-        action=event.data["action"],
+        object_id=edit["product"],
+        actor=get_user_model().objects.filter(pk=edit["by"]).first(),
+        action=edit["action"],
     )

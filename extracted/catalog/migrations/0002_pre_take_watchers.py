@@ -23,7 +23,9 @@ class Migration(migrations.Migration):
                 (
                     "product",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="catalog.product"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="watches",
+                        to="catalog.product",
                     ),
                 ),
             ],

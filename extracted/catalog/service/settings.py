@@ -5,7 +5,8 @@ IDENTITY_JWKS_URL    where the public keys are that tokens are checked with; req
 FRESHNESS_KEY        what positions of writes are signed with, the same in every home; or FRESHNESS_KEY_FILE,
                      where it is kept. Without both, each process has one of its own
 NEIGHBOURS_URL       where the other contexts' API is asked, usually the gateway; needed by reviews alone
-EVENTS_BROKER_URL    the RabbitMQ that events go by; BROKER_URL where that is one. Without it, subscribers read the outboxes
+EVENTS_BROKER_URL    the RabbitMQ that events go by; BROKER_URL where that is one. Without it, subscribers
+                     read the outboxes
 EVENTS_PUBLISHERS    whose outboxes those are: {"home": "postgresql://..."}; none by default
 EVENTS_NAMESPACE     prefix of all that is declared at the RabbitMQ, the same in every home
 ALLOWED_HOSTS        comma-separated; this machine's own names by default

@@ -20,9 +20,7 @@ def rug(db):
 @pytest.fixture
 def announced(deliver):
     """What was announced since the last look, but for the audit: [(type, data)]."""
-    return lambda: [
-        (event.type, event.data) for event in deliver() if event.type != "catalog.product_audited"
-    ]
+    return lambda: [(event.type, event.data) for event in deliver() if event.type != "catalog.product_edited"]
 
 
 def by_api(ask, visit, product):

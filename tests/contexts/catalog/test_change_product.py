@@ -109,8 +109,8 @@ def test_what_is_changed_is_announced_with_who_did_it(bearer, announced):
             {"product": product.pk, "price": "9.90", "currency": "EUR", "was": "12.50"},
         ),
         (
-            "catalog.product_audited",
-            {"product": product.pk, "actor": a_person("staff"), "action": "product changed"},
+            "catalog.product_edited",
+            {"product": product.pk, "by": a_person("staff"), "action": "product changed"},
         ),
     ]
     bearer("staff").delete(f"{URL}{product.pk}/")
