@@ -39,10 +39,12 @@ class Order(models.Model):
 
 
 class OrderLine(models.Model):
-    """One product of an order. It goes when the product goes: the foreign key cascades across contexts."""
+    """One product of an order. It goes when the product goes, as soon as ordering hears of that."""
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
-    product = models.ForeignKey("catalog.Product", on_delete=models.CASCADE, related_name="order_lines")
+    product = models.ForeignKey(  # cascade by event: catalog.product_deleted
+        "catalog.Product", on_delete=models.DO_NOTHING, db_constraint=False, related_name="order_lines"
+    )
     quantity = models.PositiveIntegerField()
     unit_price = models.DecimalField(max_digits=10, decimal_places=2)
 

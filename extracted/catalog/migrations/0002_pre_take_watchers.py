@@ -30,6 +30,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name_plural": "watches",
                 "db_table": "catalog_product_watchers",
                 "unique_together": {("product", "user_id")},
             },
