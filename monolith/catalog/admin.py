@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from strangler.chassis.fence import elsewhere
+from strangler.chassis.ownership import Beliefs
 
 from ..identity.admin import SupportMayLook
 from ..identity.models import SellerStaff
@@ -19,6 +19,13 @@ from ..inventory.models import StockItem
 from ..ordering.models import OrderLine
 from . import services
 from .models import Category, Product, Review, Seller, Watch
+
+MOVED = (
+    "The catalog's rows belong to {home} now, and are only followed here: look at them, and change them at "
+    "/api/catalog/ or on the seller's desk."
+)
+
+beliefs = Beliefs()
 
 
 class ReadOnlyInline(SupportMayLook, admin.TabularInline):
@@ -70,7 +77,8 @@ class WhileHere(SupportMayLook, admin.ModelAdmin):
     def _elsewhere(self, request: HttpRequest) -> str:
         """Where the rows are, once they have moved; asked once in a request."""
         if not hasattr(request, "catalog_elsewhere"):
-            request.catalog_elsewhere = elsewhere(self.model._meta.db_table)
+            home = beliefs.elsewhere("catalog")
+            request.catalog_elsewhere = MOVED.format(home=home) if home else ""
         return request.catalog_elsewhere
 
 

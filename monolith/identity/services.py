@@ -41,7 +41,7 @@ def caller_for(user: Any) -> Caller:
     sellers: tuple[int, ...] = ()
     if user.role == Role.SELLER_STAFF:
         sellers = tuple(user.employments.order_by("seller_id").values_list("seller_id", flat=True))
-    return Caller(str(user.pk), user.role, sellers)
+    return Caller(str(user.pk), user.role, sellers, user.display_name)
 
 
 def issue_token(user: User, *, lifetime: int = TOKEN_LIFETIME) -> str:

@@ -30,7 +30,14 @@ class Retries(httpx.BaseTransport):
         self._inner, self._attempts = inner, attempts
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        attempts = self._attempts if request.method in SAFE else 1
+        if request.method not in SAFE:
+            footprint.reached_out(f"{request.method} {request.url} was sent")
+            return self._inner.handle_request(request)
+        with footprint.only_asking():
+            return self._ask(request)
+
+    def _ask(self, request: httpx.Request) -> httpx.Response:
+        attempts = self._attempts
         for attempt in range(1, attempts + 1):
             last = attempt == attempts
             try:
@@ -86,7 +93,6 @@ def send_json(base_url: str, method: str, path: str, body: Any = None, *, token:
     Raises Refused, or NoAnswer: then nobody knows whether it was done. The time limit is longer than rows
     take to move, since the gateway holds a write for so long.
     """
-    footprint.reached_out(f"{method} {path} was sent")
     try:
         answer = client(base_url).request(
             method, path, json=body, headers={"authorization": f"Bearer {token}"}, timeout=WRITTEN_WITHIN

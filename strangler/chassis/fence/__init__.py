@@ -5,7 +5,6 @@ INSTALLED_APPS gets `strangler.chassis.fence`, MIDDLEWARE `strangler.chassis.fen
 `strangler.chassis.fence.tasks.FencedTask`.
 """
 
-from strangler.chassis.fence.owning import elsewhere
 from strangler.chassis.fence.watching import Fenced, is_fenced
 
-__all__ = ["Fenced", "elsewhere", "is_fenced"]
+__all__ = ["Fenced", "is_fenced"]
