@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-# What is the monolith's alone: its pages, and what they and the admin announce.
-MONOLITH_ONLY = ("test_*_pages.py", "test_announce_changes.py")
+# What is the monolith's alone: its pages, what they and the admin announce, and what hangs together in it.
+MONOLITH_ONLY = ("test_*_pages.py", "test_announce_changes.py", "test_let_go.py", "test_no_crossings.py")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
