@@ -19,7 +19,7 @@ from strangler.chassis.identity import caller_of
 from .. import shared
 from . import selectors, services
 from .anticorruption import catalog
-from .models import Note, Order
+from .models import Note, Order, OrderLine
 from .serializers import (
     CartLineSerializer,
     CartSerializer,
@@ -102,7 +102,7 @@ class Purchase(APIView):
 
     @extend_schema(responses=PurchaseSerializer)
     def get(self, request: Request, article: int) -> Response:
-        bought = selectors.has_bought(int(caller_of(request).subject), article)
+        bought = OrderLine.has_bought(int(caller_of(request).subject), article)
         return Response(PurchaseSerializer({"article": article, "bought": bought}).data)
 
 

@@ -52,6 +52,12 @@ class OrderLine(models.Model):
     def amount(self) -> Decimal:
         return self.quantity * self.unit_price
 
+    @classmethod
+    def has_bought(cls, user: int, article: int) -> bool:
+        """Whether the user has an order of the article that wasn't cancelled; both are ids."""
+        bought = cls.objects.filter(order__buyer_id=user, product_id=article)
+        return bought.exclude(order__status=Order.Status.CANCELLED).exists()
+
 
 class Note(models.Model):
     """What staff wrote down about a row of any context."""

@@ -13,7 +13,7 @@ from .. import shared
 from ..promotions.models import Offer
 from ..promotions.selectors import get_offers_of
 from .anticorruption import Article, catalog
-from .models import Order, OrderLine
+from .models import Order
 
 CART = "cart"  # the session's key: {"<product id>": quantity}
 
@@ -53,9 +53,3 @@ def list_orders(user: Any) -> QuerySet[Order]:
     """The user's own orders; everybody's for support and admins; newest first, with lines and products."""
     orders = Order.objects.select_related("buyer").prefetch_related("lines__product").order_by("-id")
     return orders if shared.sees_everything(user) else orders.filter(buyer=user)
-
-
-def has_bought(user: int, article: int) -> bool:
-    """Whether the user has an order of the article that wasn't cancelled; both are ids."""
-    bought = OrderLine.objects.filter(order__buyer_id=user, product_id=article)
-    return bought.exclude(order__status=Order.Status.CANCELLED).exists()

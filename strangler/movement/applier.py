@@ -22,8 +22,9 @@ CONNECT_WITHIN = 10  # seconds
 
 
 def login(state: Path, follower_url: str, server_url: str) -> str:
-    """The login that the environment names for that database, in a variable such as STRANGLER_APPLIER_CATALOG_URL;
-    else `ensure`, with the password that this project keeps for it.
+    """The login that the environment names for that database, as in STRANGLER_APPLIER_CATALOG_URL.
+
+    Without one it is `ensure`d, with the password that this project keeps for it.
     """
     for variable, named in os.environ.items():
         if variable.startswith("STRANGLER_APPLIER_") and _place(named) == _place(follower_url):
