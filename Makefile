@@ -11,7 +11,7 @@ WITH_DATABASE := $(BIN)/python -m strangler.run.postgres --
 ARGS    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench clean
+.PHONY: help install run test check bench fire clean
 
 help: ## Show this.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,8 +41,9 @@ suites:
 	@failed=; \
 	suite() { echo; echo "== pytest $$*"; $(BIN)/pytest "$$@" || failed="$$failed [$$*]"; }; \
 	suite tests/contexts tests/architecture --home monolith -n 2; \
-	suite tests/contexts/catalog --home catalog; \
-	suite tests/contracts; \
+	for home in $$(ls -d extracted/*/service 2>/dev/null | cut -d/ -f2); do \
+		suite "tests/contexts/$$home" --home "$$home"; done; \
+	if [ -d tests/contracts ]; then suite tests/contracts; fi; \
 	suite tests/strangler; \
 	if [ -d tests/journeys ]; then suite tests/journeys; fi; \
 	echo; \
@@ -63,6 +64,9 @@ check: install ## Lint, types, import contracts, security, the Compose file.
 
 bench: install ## Measure gateway, comparison and copy beside others; writes docs/benchmarks.md.
 	@$(BIN)/python -m tests.benchmarks
+
+fire: install ## Let 20,000 events through while all that carries them is killed (--sample, --way).
+	@$(BIN)/python -m tests.strangler.events.fire $(ARGS)
 
 clean: ## Stop what runs, and remove what was made here: .venv, .strangler, caches.
 	@if [ -x $(BIN)/strangler ] && [ -d .strangler ]; then $(BIN)/strangler stop; fi

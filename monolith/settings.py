@@ -78,6 +78,7 @@ INSTALLED_APPS = [
     "strangler.chassis.fence",
     "strangler.chassis.outbox",
     "strangler.chassis.inbox",
+    "strangler.chassis.telemetry",
     "monolith.identity",
     "monolith.catalog",
     "monolith.inventory",
@@ -91,6 +92,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "strangler.chassis.health.HealthMiddleware",
+    "strangler.chassis.telemetry.middleware.TelemetryMiddleware",
     "strangler.chassis.fence.middleware.FenceMiddleware",
     "strangler.chassis.freshness.BehindMiddleware",
     "strangler.chassis.freshness.WrittenMiddleware",
@@ -223,7 +225,7 @@ PAYMENT_PROVIDER_TIMEOUT = env.float("PAYMENT_PROVIDER_TIMEOUT", default=5.0)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"json": {"()": "strangler.chassis.logs.JSONFormatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
 }

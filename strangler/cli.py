@@ -29,7 +29,7 @@ VERBS: dict[str, tuple[Verb, ...]] = {
     "Run it": (
         Verb("run", "strangler.run.commands:run", "Start everything on this machine, and give the tour."),
         Verb("ps", "strangler.run.commands:ps", "Show what runs: state, health, port, restarts, URL."),
-        Verb("logs", "strangler.run.commands:logs", "Show the log of a process."),
+        Verb("logs", "strangler.run.logs:command", "Show the log of a process, or of a trace."),
         Verb("stop", "strangler.run.commands:stop", "Stop the running system, in order."),
         Verb("attach", "strangler.run.attach:attach", "Work on a system that runs elsewhere."),
         Verb(
@@ -60,9 +60,15 @@ VERBS: dict[str, tuple[Verb, ...]] = {
     "Keep contracts": (
         Verb("contracts", "strangler.contracts.commands:contracts", "Hold both homes to their consumers."),
     ),
+    "Watch": (
+        Verb("trace", "strangler.telemetry.commands:trace", "Show what a request set going, as a waterfall."),
+    ),
     "Compare": (
         Verb("compare", "strangler.compare.commands:compare", "Replay recorded traffic against both homes."),
         Verb("verify", "strangler.movement.verify_command:command", "Compare every row of both homes."),
+    ),
+    "Learn and teach": (
+        Verb("steps", "strangler.steps.commands:steps", "Build the migration's steps as tags; edit them."),
     ),
 }
 

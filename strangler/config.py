@@ -91,24 +91,30 @@ class Process:
 
 @dataclass(frozen=True)
 class Gateway:
-    """Where clients come in, and who answers what no capability claims."""
+    """Where clients come in, and who answers what no capability claims; `closed` paths nobody does.
+
+    Where the file declares none, clients come in at the default home itself, on the same port.
+    """
 
     port: int
     default: str
     exchange: str | None
     session_cookie: str
     tester_header: str
+    closed: tuple[str, ...]
+    declared: bool = True
 
 
 @dataclass(frozen=True)
 class Gate:
-    """The numbers that an advance is held to; shares in 0..1.
+    """The numbers that an advance is held to, and past which the guard goes back; shares in 0..1.
 
     `lag_limit` and `verified_within` are in seconds: how far behind rows may be, how old their verification.
     Without `contracts` no pact is asked for.
     """
 
     mismatch_limit: float
+    failure_limit: float
     confidence: float
     latency_slack: float
     lag_limit: float
@@ -184,6 +190,14 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Telemetry:
+    """Which share of the requests is traced, and how many spans are kept on this machine."""
+
+    sample: float
+    keep: int
+
+
+@dataclass(frozen=True)
 class LoadRequest:
     """One kind of request, and its weight among the others.
 
@@ -231,6 +245,7 @@ class Config:
     capabilities: Mapping[str, Capability]
     compare: Compare
     contracts: Contracts
+    telemetry: Telemetry
     load: Load
 
     def capability(self, name: str) -> Capability:
@@ -273,7 +288,7 @@ def parse(text: str, root: Path) -> Config:
     for name, table in top.tables("processes"):
         _no_circle(table, "needs", name, lambda one: processes[one].needs)
     homes = {name: _home(name, table, processes, databases) for name, table in top.tables("homes")}
-    gateway = _gateway(top.table("gateway"), homes)
+    gateway = _gateway(top.table("gateway"), homes) if "gateway" in top.values else _no_gateway(top, homes)
     capabilities = {n: _capability(n, t, homes, gateway) for n, t in top.tables("capabilities")}
     project = top.table("project")
     config = Config(
@@ -287,6 +302,7 @@ def parse(text: str, root: Path) -> Config:
         capabilities=capabilities,
         compare=_compare(top.table("compare", {})),
         contracts=declared.read(top.table("contracts", {}), homes, capabilities),
+        telemetry=_telemetry(top.table("telemetry", {})),
         load=_load(top.table("load", {})),
     )
     project.done()
@@ -350,11 +366,18 @@ def _gateway(table: Table, homes: Mapping[str, Home]) -> Gateway:
         exchange=table.get("exchange", str, None),
         session_cookie=table.get("session_cookie", str, "sessionid"),
         tester_header=table.get("tester_header", str, "x-strangler-use"),
+        closed=table.words("closed", ["/metrics"]),
     )
     if not 0 <= gateway.port <= 65535:
         table.fail(f"'port' must lie between 0 and 65535, not {gateway.port}.", "port")
     table.done()
     return gateway
+
+
+def _no_gateway(top: Table, homes: Mapping[str, Home]) -> Gateway:
+    if top.values.get("capabilities") or len(homes) != 1:
+        top.fail("[gateway] is missing: without it there is one home, and no capability that could move.")
+    return Gateway(8000, next(iter(homes)), None, "sessionid", "x-strangler-use", (), declared=False)
 
 
 def _capability(name: str, table: Table, homes: Mapping[str, Home], gateway: Gateway) -> Capability:
@@ -377,6 +400,7 @@ def _capability(name: str, table: Table, homes: Mapping[str, Home], gateway: Gat
         tables=table.words("tables", []),
         gate=Gate(
             mismatch_limit=gate.share("mismatch_limit", 0.001),
+            failure_limit=gate.share("failure_limit", 0.01),
             confidence=gate.share("confidence", 0.95),
             latency_slack=float(gate.get("latency_slack", (int, float), 0.2)),
             lag_limit=float(gate.get("lag_limit", (int, float), 5.0)),
@@ -432,6 +456,14 @@ def _compare(table: Table) -> Compare:
     )
     table.done()
     return compare
+
+
+def _telemetry(table: Table) -> Telemetry:
+    telemetry = Telemetry(table.share("sample", 1.0), table.get("keep", int, 100_000))
+    if telemetry.keep < 1:
+        table.fail(f"'keep' is a number of spans from 1, not {telemetry.keep}.", "keep")
+    table.done()
+    return telemetry
 
 
 def _ignore(table: Table) -> Ignore:

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
-SETTINGS = {"monolith": "monolith.settings", "catalog": "extracted.catalog.service.settings"}
+SERVICES = sorted(
+    path.parents[1].name for path in Path(__file__).parents[1].glob("extracted/*/service/settings.py")
+)
+SETTINGS = {"monolith": "monolith.settings"} | {one: f"extracted.{one}.service.settings" for one in SERVICES}
 
 _run = ExitStack()
 

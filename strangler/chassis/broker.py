@@ -3,6 +3,7 @@
     events (topic, alternate exchange events.unrouted)
       -> <subscription>            quorum, one active consumer, delivery limit, refuses instead of dropping
            -> <subscription>.dead  what was delivered too often; its consumer parks it in the database
+    events.tasks (topic, the same alternate exchange): what bridges hand on to plain Celery applications
     events.unrouted (fanout) -> events.unrouted: what nobody subscribes to
 
 Everything is declared whenever somebody connects; declaring twice changes nothing.
@@ -21,6 +22,7 @@ from django.conf import settings
 from kombu import Connection
 
 DELIVERY_LIMIT = 50  # a killed consumer counts one for each event that was on its way, innocent ones too
+CONFIRMED_WITHIN = 30.0  # seconds of silence after which the broker is connected to anew
 UNROUTED_KEPT = 100_000  # messages; the outbox still has those beyond
 
 
@@ -51,8 +53,14 @@ def declare_events(channel: Any) -> str:
     channel.queue_declare(unrouted, durable=True, auto_delete=False, arguments=limits)
     channel.queue_bind(unrouted, unrouted)
     alternate = {"alternate-exchange": unrouted}
-    channel.exchange_declare(events, "topic", durable=True, auto_delete=False, arguments=alternate)
+    for topic in (events, tasks_exchange()):
+        channel.exchange_declare(topic, "topic", durable=True, auto_delete=False, arguments=alternate)
     return events
+
+
+def tasks_exchange() -> str:
+    """The exchange where plain Celery applications bind their queues."""
+    return namespaced("events.tasks")
 
 
 def declare_subscription(channel: Any, name: str, types: Iterable[str]) -> tuple[str, str]:

@@ -22,11 +22,15 @@ from cloudevents.core.v1.event import CloudEvent
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 
+from strangler.chassis import trace
+
 MAX_BYTES = 256 * 1024  # of an event's data; what is larger belongs in a store, with its address in the event
+MAX_NAME = 200  # characters of an id, a key or a type
 JSON_TYPE = "application/json"
+_JSON = re.compile(r"application/(?:[a-z0-9.-]+\+)?json")
+_COUNT = re.compile(r"[0-9]{1,18}")
 _REQUIRED = {"id", "source", "specversion", "type"}
 _TYPE = re.compile(r"(?P<name>[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*){1,2})\.v(?P<version>[1-9]\d{0,3})")
-_TRACE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 
 Message = RabbitMQMessage  # headers, content_type, body
 
@@ -78,17 +82,22 @@ def write(event: Announcement, *, traceparent: str | None = None) -> tuple[Envel
     A broken `traceparent` is left out, as W3C Trace Context wants it. Raises EventRefused.
     """
     match = _TYPE.fullmatch(event.type)
-    if not match:
+    if not match or len(event.type) > MAX_NAME:
         raise EventRefused(
-            f"{event.type!r} isn't a wire type: context.event.vN or context.aggregate.event.vN, in lower "
-            "case. Nothing was recorded."
+            f"{event.type[:MAX_NAME]!r} isn't a wire type: context.event.vN or context.aggregate.event.vN, "
+            f"in lower case, {MAX_NAME} characters at most. Nothing was recorded."
         )
-    if not event.key or len(event.key) > 200 or not event.key.isprintable():
+    if not _is_name(event.key):
         raise EventRefused(
-            f"{event.type} has the key {event.key!r}; a key is 1 to 200 printable characters. "
-            "Nothing was recorded."
+            f"{event.type} has the key {event.key[:MAX_NAME]!r}; a key is 1 to {MAX_NAME} printable "
+            "characters. Nothing was recorded."
         )
-    body = json.dumps(dataclasses.asdict(event), cls=DjangoJSONEncoder).encode()
+    try:
+        body = json.dumps(dataclasses.asdict(event), cls=DjangoJSONEncoder).encode()
+    except RecursionError:
+        raise EventRefused(
+            f"{event.type} of {event.key} has data that is nested too deeply. Nothing was recorded."
+        ) from None
     if len(body) > MAX_BYTES:
         raise EventRefused(
             f"{event.type} of {event.key} has {len(body):,} bytes of data; at most {MAX_BYTES:,} may travel. "
@@ -109,7 +118,7 @@ def write(event: Announcement, *, traceparent: str | None = None) -> tuple[Envel
         "datacontenttype": JSON_TYPE,
         "partitionkey": event.key,
     }
-    if traceparent and _TRACE.fullmatch(traceparent):
+    if traceparent and trace.is_valid(traceparent):
         attributes["traceparent"] = traceparent
     try:
         message = to_binary_event(CloudEvent(attributes, body))
@@ -120,6 +129,12 @@ def write(event: Announcement, *, traceparent: str | None = None) -> tuple[Envel
 
 def read(message: Message) -> Envelope:
     """The event in a message, binary or structured. Raises NotAnEvent with the reason."""
+    size = len(message.body)
+    if size > MAX_BYTES * 2:  # a structured body carries the attributes too
+        raise NotAnEvent(f"It is oversized: {size:,} bytes, where {MAX_BYTES:,} of data may travel.")
+    content_type = (message.content_type or JSON_TYPE).partition(";")[0].strip().lower()
+    if not _JSON.fullmatch(content_type):
+        raise NotAnEvent(f"Its content type {content_type[:80]!r} isn't JSON.")
     try:
         missing = sorted(_REQUIRED - _names(message))
         if missing:  # the library would make them up, and a redelivered event would be another one
@@ -129,21 +144,24 @@ def read(message: Message) -> Envelope:
         raise
     except BaseCloudEventException as error:
         raise NotAnEvent(f"It is no CloudEvent: {error}") from error
+    except RecursionError:
+        raise NotAnEvent("It is nested too deeply to be read.") from None
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise NotAnEvent(f"It can't be read as a CloudEvent: {error!r}.") from error
     match = _TYPE.fullmatch(event.get_type())
     if not match:
-        raise NotAnEvent(f"Its type {event.get_type()!r} doesn't read context.event.vN.")
+        raise NotAnEvent(f"Its type {event.get_type()[:MAX_NAME]!r} doesn't read context.event.vN.")
+    key = event.get_extension("partitionkey") or event.get_subject() or event.get_id()
+    for what, name in (("id", event.get_id()), ("partitionkey", key)):
+        if not _is_name(name):
+            raise NotAnEvent(f"Its {what} {str(name)[:80]!r} isn't 1 to {MAX_NAME} printable characters.")
     data = event.get_data()
     if isinstance(data, bytes | str):  # the library hands over what isn't JSON as it came
         data = _parsed(data)
     if not isinstance(data, dict):
         raise NotAnEvent("Its data isn't a JSON object.")
-    size = len(message.body)
-    if size > MAX_BYTES * 2:  # a structured body carries the attributes too
-        raise NotAnEvent(f"It is oversized: {size:,} bytes, where {MAX_BYTES:,} of data may travel.")
     traceparent, note = event.get_extension("traceparent"), ""
-    if traceparent is not None and not _TRACE.fullmatch(str(traceparent)):
+    if traceparent is not None and not trace.is_valid(str(traceparent)):
         traceparent, note = None, f"its trace header {str(traceparent)[:80]!r} was refused"
     sequence = str(event.get_extension("sequence") or "")
     return Envelope(
@@ -151,9 +169,9 @@ def read(message: Message) -> Envelope:
         source=event.get_source(),
         type=match["name"],
         version=int(match["version"]),
-        key=str(event.get_extension("partitionkey") or event.get_subject() or event.get_id()),
+        key=key,
         data=data,
-        sequence=int(sequence) if sequence.isdecimal() else None,
+        sequence=int(sequence) if _COUNT.fullmatch(sequence) else None,
         time=event.get_time(),
         traceparent=traceparent,
         note=note,
@@ -167,6 +185,20 @@ def headers_of(raw: Mapping[str, Any]) -> dict[str, str]:
         for name, value in raw.items()
         if name.lower().startswith("ce-")
     }
+
+
+def recorded_headers(text: str) -> dict[str, str]:
+    """The CloudEvents headers that an outbox holds as JSON; none where they are no readable object."""
+    try:
+        raw = json.loads(text)
+    except RecursionError:
+        raw = None
+    return headers_of(raw) if isinstance(raw, dict) else {}
+
+
+def _is_name(text: Any) -> bool:
+    """Whether this can stand in a header, a table's key and an operator's terminal."""
+    return isinstance(text, str) and 0 < len(text) <= MAX_NAME and text.isprintable()
 
 
 def _names(message: Message) -> set[str]:

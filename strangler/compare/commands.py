@@ -114,6 +114,7 @@ class _Span:
 
     since: datetime.datetime
     words: str
+    counting: bool = False  # as the gates count
 
 
 def _span(system: System, capability: Capability, minutes: int, of_phase: bool) -> _Span:
@@ -123,13 +124,16 @@ def _span(system: System, capability: Capability, minutes: int, of_phase: bool) 
         with connect(system) as store:
             standing = store.standing(capability.name)
         if standing.since:
-            return _Span(standing.since, f"the time since it came to {standing.phase}")
+            return _Span(standing.since, f"what counts for the gates at {standing.phase}", counting=True)
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=minutes)
     return _Span(since, f"the last {minutes} minutes")
 
 
 def _live(config: Config, system: System, capability: Capability, span: _Span, samples: int) -> Report:
-    seen = evidence.evidence(system, capability.name, since=span.since)
+    if span.counting:
+        seen = evidence.counting(system, capability.name, begun=span.since)
+    else:
+        seen = evidence.evidence(system, capability.name, since=span.since)
     if not seen.captured:
         raise CouldNotCompare(
             f"The live comparator has seen no request of {capability.name} in {span.words}. "

@@ -8,13 +8,15 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from strangler import config
 from strangler.compare import store
+from strangler.compare.footing import Laid
 from strangler.compare.latency import ALPHA, Slower, slower
 from strangler.compare.observation import SETTLED, STALE
+from strangler.compare.store import Hour
 from strangler.compare.tally import FieldSample, Tally
 from strangler.config import Capability
 from strangler.run.system import System
@@ -68,7 +70,8 @@ class Evidence:
     `control` and `candidate` name its homes. `captured` counts what came in, `dropped` what nobody read in
     time, `shapes` the distinct questions among the comparable ones and `shapes_different` those among them
     that were answered differently. `routes` holds each route that was asked for, sorted; times are in
-    milliseconds.
+    milliseconds. `endpoints` is the number of declared routes, among which an error probability is shared.
+    `laid` is what the evidence rests on, where it is the live comparator's.
     """
 
     capability: str
@@ -81,6 +84,8 @@ class Evidence:
     shapes_different: int
     routes: tuple[RouteEvidence, ...]
     fields: tuple[FieldEvidence, ...]
+    endpoints: int = 1
+    laid: Laid | None = None
 
     def count(self, outcome: str) -> int:
         return sum(route.outcomes.get(outcome, 0) for route in self.routes)
@@ -148,7 +153,7 @@ class Evidence:
 
     def slower(self, slack: float) -> tuple[Slower, ...]:
         """The routes on which the candidate takes provably more than (1 + slack) times as long."""
-        alpha = ALPHA / max(1, len(self.routes))
+        alpha = ALPHA / self.endpoints
         found = (slower(route.route, route.pairs, slack, alpha) for route in self.routes)
         return tuple(one for one in found if one)
 
@@ -158,6 +163,42 @@ def evidence(system: System, capability: str, *, since: datetime.datetime | None
     declared = config.load(Path(system.root)).capability(capability)
     with store.connect(system) as found:
         return of_rows(declared, since, found.read(capability, since))
+
+
+def counting(system: System, capability: str, *, begun: datetime.datetime | None) -> Evidence:
+    """What counts in a phase that has begun then: from its beginning, or since what it rests on changed."""
+    declared = config.load(Path(system.root)).capability(capability)
+    with store.connect(system) as found:
+        laid = found.laid(capability)
+        since = max(begun, laid.since) if begun and laid else begun
+        return replace(of_rows(declared, since, found.read(capability, since)), laid=laid)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the guard looks at: counts by hour since `since`, and the critical fields that differ.
+
+    `critical` names them by route and field, the most frequent first.
+    """
+
+    since: datetime.datetime
+    hours: tuple[Hour, ...]
+    critical: tuple[str, ...]
+
+
+def watched(system: System, capability: str, *, begun: datetime.datetime) -> Watched:
+    """The same evidence as `counting`, as far as the guard needs it again every second."""
+    with store.connect(system) as found:
+        laid = found.laid(capability)
+        since = max(begun, laid.since) if laid else begun
+        return Watched(
+            since,
+            tuple(found.hours(capability, since)),
+            tuple(
+                f"{route} {path} ({kind}, {n} times)"
+                for route, path, kind, n in found.critical(capability, since)
+            ),
+        )
 
 
 def of_tally(tally: Tally) -> Evidence:
@@ -219,6 +260,7 @@ def of_rows(capability: Capability, since: datetime.datetime | None, rows: store
         dropped=rows.dropped,
         shapes=rows.shapes,
         shapes_different=rows.shapes_different,
+        endpoints=max(1, len(capability.routes)),
         routes=tuple(
             RouteEvidence(r, dict(outcomes[r]), dict(reasons[r]), dict(callers[r]), tuple(times[r]))
             for r in routes

@@ -10,20 +10,22 @@ import argparse
 import asyncio
 import contextlib
 import datetime
+import logging
 import random
 import signal
-import sys
 import time
 from pathlib import Path
 
 import psycopg
 
 from strangler import config as configuration
+from strangler.chassis import logs
 from strangler.compare import asking, freshness, recording, store
 from strangler.compare.asking import Asker
 from strangler.compare.callers import Exchange, caller_of
 from strangler.compare.capture import Captured, CaptureDirectory
 from strangler.compare.errors import CouldNotAsk
+from strangler.compare.footing import Laid
 from strangler.compare.ignores import Ignores
 from strangler.compare.look import Look
 from strangler.compare.observation import (
@@ -39,6 +41,7 @@ from strangler.compare.observation import (
 )
 from strangler.compare.shape import fingerprint
 from strangler.compare.tally import Tally
+from strangler.compare.versions import Versions
 from strangler.config import Config
 from strangler.control.phases import MONOLITH
 from strangler.control.store import Store as Phases
@@ -46,6 +49,8 @@ from strangler.control.store import connect as connect_phases
 from strangler.errors import StranglerError
 from strangler.run import system as running
 from strangler.run.system import System
+
+logger = logging.getLogger("strangler.comparator")
 
 POLL_SECONDS = 0.05
 FLUSH_SECONDS = 0.5
@@ -77,6 +82,8 @@ class Comparator:
         self._phases: Phases | None = None
         self._pairs_from, self._pairs, self._turn = time.monotonic(), 0, 0
         self._kept: store.Store | None = None
+        self._laid: dict[str, Laid] = {}  # what was written down last
+        self._anew: dict[str, float] = {}  # when evidence began anew while this runs
         self._complained = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -87,7 +94,10 @@ class Comparator:
             self._exchange = gateway.exchange and Exchange(
                 session, self.system.homes[owner] + gateway.exchange, owner, gateway.session_cookie
             )
+            self._versions = Versions(session, self.system.homes)
+            await self._versions.ask()
             await self._store(forget=False)  # learns what is compared before the first request is taken
+            versions = asyncio.create_task(self._versions.go_on())
             workers = [asyncio.create_task(self._work()) for _ in range(CONCURRENCY)]
             done = asyncio.Event()
             storing = asyncio.create_task(self._store_until(done))
@@ -103,10 +113,10 @@ class Comparator:
                 while not self.queue.empty():
                     left, compared = self.queue.get_nowait()
                     if compared:
-                        self.tallies[left.capability].captured[int(left.at)] += 1
-                        self.tallies[left.capability].dropped[int(left.at)] += 1
+                        self._count(left, dropped=True)
                 done.set()
                 await storing
+                versions.cancel()
                 for one in self.freshness.values():
                     await one.close()
                 for connection in (self._kept, self._phases):
@@ -126,6 +136,8 @@ class Comparator:
     async def _work(self) -> None:
         while True:
             captured, compared = await self.queue.get()
+            # What was captured before evidence began anew counts no longer: no time is spent on comparing it.
+            compared = compared and captured.at >= self._anew.get(captured.capability, 0.0)
             try:
                 if observation := await self._observe(captured, compared):
                     self.tallies[captured.capability].add(observation)
@@ -134,8 +146,12 @@ class Comparator:
                 _say(f"{captured!r} couldn't be compared: {error!r}")
             finally:
                 if compared:  # counted with its outcome, so that what is under way lowers no coverage
-                    self.tallies[captured.capability].captured[int(captured.at)] += 1
+                    self._count(captured)
                 self.queue.task_done()
+
+    def _count(self, captured: Captured, *, dropped: bool = False) -> None:
+        answer = captured.answer
+        self.tallies[captured.capability].take(captured.at, answer.home, answer.status, dropped=dropped)
 
     async def _observe(self, captured: Captured, compared: bool) -> Observation | None:
         """Record the request; what came of comparing it, or None where it isn't to be compared."""
@@ -221,8 +237,7 @@ class Comparator:
         self.tallies |= {tally.capability.name: Tally(tally.capability) for tally in full}
         try:
             await asyncio.to_thread(self._look_at_phases)
-            if full or forget:
-                await asyncio.to_thread(self._write, full, forget)
+            await asyncio.to_thread(self._write, full, forget)
             self._complained = False
         except (StranglerError, psycopg.Error) as error:
             for tally in full:
@@ -248,7 +263,15 @@ class Comparator:
         if self._kept is None:
             self._kept = store.open_store(self.system)
         try:
-            self._kept.write(tallies)
+            for name, capability in self.config.capabilities.items():
+                footing = self._versions.footing(self.config, capability)
+                before = self._laid.get(name)
+                if before is None or before.footing != footing:
+                    self._laid[name] = laid = self._kept.lay(name, footing)
+                    if before and laid != before:
+                        self._anew[name] = laid.since.timestamp()
+            if tallies:
+                self._kept.write(tallies)
             if forget:
                 self._kept.forget()
         except psycopg.Error:
@@ -293,7 +316,7 @@ async def serve(root: Path, stop: asyncio.Event) -> None:
     A system that starts anew, and an edited strangler.toml, are noticed within a second.
     """
     while not stop.is_set():
-        stamps, system = _stamps(root), running.load(root)
+        stamps, system = running.stamps(root), running.load(root)
         config: Config | None = None
         if system is not None:
             try:
@@ -312,15 +335,10 @@ async def serve(root: Path, stop: asyncio.Event) -> None:
 
 async def _watch(root: Path, stamps: object, stop: asyncio.Event, changed: asyncio.Event) -> None:
     try:
-        while not stop.is_set() and _stamps(root) == stamps:
+        while not stop.is_set() and running.stamps(root) == stamps:
             await _either(stop, 1.0)
     finally:
         changed.set()
-
-
-def _stamps(root: Path) -> list[int]:
-    paths = (root / running.STATE_DIRECTORY / running.FILE_NAME, root / configuration.FILE_NAME)
-    return [path.stat().st_mtime_ns if path.exists() else 0 for path in paths]
 
 
 async def _either(stop: asyncio.Event, seconds: float) -> None:
@@ -330,7 +348,7 @@ async def _either(stop: asyncio.Event, seconds: float) -> None:
 
 
 def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
+    logger.info("%s", sentence)
 
 
 async def _main(root: Path) -> None:
@@ -346,7 +364,9 @@ def main() -> None:
     parser.add_argument(
         "--root", type=Path, default=Path("."), help="the directory that holds strangler.toml"
     )
-    asyncio.run(_main(parser.parse_args().root.resolve()))
+    arguments = parser.parse_args()
+    logs.to_stderr()
+    asyncio.run(_main(arguments.root.resolve()))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from strangler.compare.observation import (
 from strangler.compare.walk import differences
 from strangler.config import Capability, Route
 
+LOOKS = 3  # at most, at a control that is written just then
 SECOND_LOOK_SECONDS = 0.1  # a write that fell between the first two answers has reached both homes by then
 
 
@@ -84,11 +85,17 @@ class Look:
 
             if outcome(judged) == "different":
                 await asyncio.sleep(SECOND_LOOK_SECONDS)
-                found, moved = await self._second_look(request, token)
+                for _ in range(LOOKS):
+                    before, found, moved = await self._second_look(request, token)
+                    if not moved:  # else a write may have fallen between the three answers
+                        break
                 first = {(one.difference.path, one.difference.kind) for one in judged}
                 standing = [one for one in found if (one.path, one.kind) in first]
+                earlier = _before_the_candidate(given, control, control_home, candidate_first)
                 if standing:
                     judged = judge(str(route), standing, noise | moved, self.ignores)
+                elif wavering := _wavering(judged, earlier, before, moved):
+                    judged = wavering
                 else:
                     reason = SETTLED
                     judged = tuple(Judged(one.difference, "settled") for one in judged)
@@ -109,14 +116,16 @@ class Look:
             times=times,
         )
 
-    async def _second_look(self, request: Request, token: str) -> tuple[Sequence[Difference], set[str]]:
-        """What differs now, and the paths at which the control moved meanwhile."""
+    async def _second_look(
+        self, request: Request, token: str
+    ) -> tuple[Answer, Sequence[Difference], set[str]]:
+        """The control's answer, what differs now, and the paths at which the control moved meanwhile."""
         before = await self.asker.ask(self.capability.owner, request, token)
         if await self.freshness.is_behind():
             raise _Stale
         candidate = await self.asker.ask(self.capability.home, request, token)
         after = await self.asker.ask(self.capability.owner, request, token)
-        return differences(before, candidate), _paths(before, after)
+        return before, differences(before, candidate), _paths(before, after)
 
     async def _both(self, request: Request, token: str, candidate_first: bool) -> tuple[Answer, Answer]:
         homes = (self.capability.owner, self.capability.home)
@@ -128,6 +137,28 @@ class Look:
 
 class _Stale(Exception):
     """The candidate lacks what the control has, and didn't get it in time."""
+
+
+def _before_the_candidate(
+    given: Answer | None, control: Answer, control_home: str, candidate_first: bool
+) -> Answer | None:
+    """An answer of the control from before the candidate was asked, if there is one."""
+    if given is None:
+        return None if candidate_first else control
+    return given if given.home == control_home else None
+
+
+def _wavering(
+    judged: tuple[Judged, ...], earlier: Answer | None, later: Answer, moved: set[str]
+) -> tuple[Judged, ...]:
+    """What differed once, while the control stood still from before the candidate's answer to after it.
+
+    No write explains that, for the candidate had every row: it answers now so, now otherwise. A control that
+    moved at all, be it by a clock, proves nothing.
+    """
+    if earlier is None or moved or _paths(earlier, later):
+        return ()
+    return tuple(one for one in judged if one.verdict == "different")
 
 
 def _paths(first: Answer, second: Answer) -> set[str]:

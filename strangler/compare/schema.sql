@@ -11,6 +11,20 @@ create table if not exists strangler_compare.intake (
     primary key (capability, second)
 );
 
+-- What clients got from the service itself, among what was captured: answers, and those with a 5xx.
+alter table strangler_compare.intake add column if not exists answered bigint not null default 0;
+alter table strangler_compare.intake add column if not exists failed bigint not null default 0;
+
+-- What evidence rests on, each time that it changed: versions by home, fingerprints of the rules.
+create table if not exists strangler_compare.footing (
+    capability text        not null,
+    since      timestamptz not null default clock_timestamp(),
+    versions   json        not null,
+    rules      json        not null,
+    reason     text        not null,
+    primary key (capability, since)
+);
+
 -- Requests by outcome: same, different, excused, ignored, not comparable (then with a reason).
 create table if not exists strangler_compare.outcome (
     capability text        not null,

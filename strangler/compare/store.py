@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.types.json import Json
 
+from strangler.compare.footing import Footing, Laid
 from strangler.compare.observation import SAMPLES_PER_DIFFERENCE
 from strangler.compare.tally import FieldSample, Pair, Tally
 from strangler.errors import StranglerError
@@ -33,6 +35,20 @@ class Rows:
     fields: Sequence[tuple[str, str, str, str, bool, str, int]] = ()
     samples: Sequence[tuple[str, str, str, FieldSample]] = ()
     pairs: Sequence[Pair] = field(default=())
+
+
+@dataclass(frozen=True)
+class Hour:
+    """Requests of one hour, the `number`-th since a moment (the first is 1).
+
+    `answered` and `failed` count what clients got from the candidate, and how much of that was a 5xx.
+    """
+
+    number: int
+    comparable: int = 0
+    different: int = 0
+    answered: int = 0
+    failed: int = 0
 
 
 def open_store(system: System) -> Store:
@@ -78,12 +94,7 @@ class Store:
 
     def read(self, capability: str, since: datetime.datetime | None) -> Rows:
         """What was counted from the first whole second after `since` on."""
-        since = since or datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-        # Sums are kept by the second; what has a time of its own must not count from earlier than they do.
-        whole = (
-            since if not since.microsecond else since.replace(microsecond=0) + datetime.timedelta(seconds=1)
-        )
-        when = {"capability": capability, "since": whole}
+        when = {"capability": capability, "since": _whole(since)}
 
         def rows(query: str) -> list[Any]:
             return self._connection.execute(query.encode(), when).fetchall()
@@ -130,6 +141,74 @@ class Store:
             pairs=[Pair(*row) for row in pairs],
         )
 
+    def hours(self, capability: str, since: datetime.datetime) -> list[Hour]:
+        """The same by hours. One that began before what is kept is left out, since some of it is gone."""
+        found = self._connection.execute(
+            """with counted as (
+                   select second, requests as comparable,
+                          case outcome when 'different' then requests else 0 end as different,
+                          0 as answered, 0 as failed
+                   from strangler_compare.outcome
+                   where capability = %(capability)s and outcome <> 'not comparable'
+                   union all
+                   select second, 0, 0, answered, failed from strangler_compare.intake
+                   where capability = %(capability)s
+               ), numbered as (
+                   select floor(extract(epoch from second - %(since)s) / 3600)::int as hour, counted.*
+                   from counted where second >= %(since)s
+               )
+               select hour + 1, sum(comparable)::bigint, sum(different)::bigint,
+                      sum(answered)::bigint, sum(failed)::bigint
+               from numbered
+               where %(since)s + make_interval(hours => hour) > now() - make_interval(days => %(days)s)
+               group by hour order by hour""",
+            {"capability": capability, "since": _whole(since), "days": KEPT_DAYS},
+        )
+        return [Hour(*row) for row in found]
+
+    def critical(self, capability: str, since: datetime.datetime) -> list[tuple[str, str, str, int]]:
+        """Critical fields that differed without an excuse: route, path, kind, requests."""
+        found = self._connection.execute(
+            """select route, path, kind, sum(requests)::bigint from strangler_compare.field
+               where capability = %s and second >= %s and critical
+               group by 1, 2, 3 order by 4 desc, 1, 2, 3""",
+            (capability, _whole(since)),
+        )
+        return found.fetchall()
+
+    # ── What evidence rests on ───────────────────────────────────────────────────────────────────
+
+    def lay(self, capability: str, footing: Footing) -> Laid:
+        """Write the footing down if it isn't the last one; evidence counts from then.
+
+        A home whose version isn't in it hasn't told one, and is taken to be as it was.
+        """
+        with self._connection.transaction():
+            self._connection.execute("select pg_advisory_xact_lock(hashtext(%s))", (f"footing {capability}",))
+            last = self.laid(capability)
+            before = last.footing if last else Footing({}, {})
+            known = Footing({**before.versions, **footing.versions}, footing.rules)
+            if last and known == before:
+                return last
+            reason = before.change_to(known) if last else "the comparator began"
+            self._connection.execute(
+                """insert into strangler_compare.footing (capability, versions, rules, reason)
+                   values (%s, %s, %s, %s)""",
+                (capability, Json(known.versions), Json(known.rules), reason),
+            )
+            laid = self.laid(capability)
+            assert laid is not None  # written this moment
+            return laid
+
+    def laid(self, capability: str) -> Laid | None:
+        """The footing that holds now, or None where no comparator has written one down."""
+        row = self._connection.execute(
+            """select versions, rules, since, reason from strangler_compare.footing
+               where capability = %s order by since desc limit 1""",
+            (capability,),
+        ).fetchone()
+        return Laid(Footing(row[0], row[1]), row[2], row[3]) if row else None
+
     def forget(self, days: int = KEPT_DAYS) -> None:
         """Delete what is older."""
         for table, column in (
@@ -143,14 +222,26 @@ class Store:
             )
 
 
+def _whole(since: datetime.datetime | None) -> datetime.datetime:
+    """The first whole second: sums are kept by it, and what has its own time counts from no earlier."""
+    since = since or datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    return since if not since.microsecond else since.replace(microsecond=0) + datetime.timedelta(seconds=1)
+
+
 def _write(cursor: psycopg.Cursor[Any], tally: Tally) -> None:
     name = tally.capability.name
     # One order of keys for everybody who writes, so that two writers can't wait for each other.
     cursor.executemany(
-        """insert into strangler_compare.intake as kept values (%s, to_timestamp(%s), %s, %s)
+        """insert into strangler_compare.intake as kept
+               (capability, second, captured, dropped, answered, failed)
+           values (%s, to_timestamp(%s), %s, %s, %s, %s)
            on conflict (capability, second) do update
-           set captured = kept.captured + excluded.captured, dropped = kept.dropped + excluded.dropped""",
-        [(name, s, tally.captured[s], tally.dropped[s]) for s in sorted(tally.captured | tally.dropped)],
+           set captured = kept.captured + excluded.captured, dropped = kept.dropped + excluded.dropped,
+               answered = kept.answered + excluded.answered, failed = kept.failed + excluded.failed""",
+        [
+            (name, s, tally.captured[s], tally.dropped[s], tally.answered[s], tally.failed[s])
+            for s in sorted(tally.captured | tally.dropped)
+        ],
     )
     cursor.executemany(
         """insert into strangler_compare.outcome as kept

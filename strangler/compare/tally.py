@@ -61,16 +61,30 @@ class Pair:
 
 @dataclass
 class Tally:
-    """The sums for one capability. `shapes` maps a fingerprint to (last seen, last seen different or 0)."""
+    """The sums for one capability. `shapes` maps a fingerprint to (last seen, last seen different or 0).
+
+    `captured` and `dropped` count what came in, by second; `answered` and `failed` what clients got from the
+    candidate itself, and how much of that was a 5xx.
+    """
 
     capability: Capability
     captured: Counter[int] = field(default_factory=Counter)
     dropped: Counter[int] = field(default_factory=Counter)
+    answered: Counter[int] = field(default_factory=Counter)
+    failed: Counter[int] = field(default_factory=Counter)
     outcomes: Counter[OutcomeKey] = field(default_factory=Counter)
     fields: Counter[FieldKey] = field(default_factory=Counter)
     samples: dict[tuple[str, str, str], list[FieldSample]] = field(default_factory=dict)
     shapes: dict[str, tuple[float, float]] = field(default_factory=dict)
     pairs: list[Pair] = field(default_factory=list)
+
+    def take(self, at: float, home: str, status: int, *, dropped: bool = False) -> None:
+        """Count a captured request and the answer that its client got from `home`."""
+        second, ours = int(at), home == self.capability.home
+        self.captured[second] += 1
+        self.dropped[second] += dropped
+        self.answered[second] += ours
+        self.failed[second] += ours and status >= 500
 
     def add(self, one: Observation) -> None:
         """Count an observation; its samples are redacted here, before anything can store them."""
@@ -108,6 +122,8 @@ class Tally:
         for mine, theirs in (
             (self.captured, other.captured),
             (self.dropped, other.dropped),
+            (self.answered, other.answered),
+            (self.failed, other.failed),
             (self.outcomes, other.outcomes),
             (self.fields, other.fields),
         ):

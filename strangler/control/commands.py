@@ -162,14 +162,13 @@ class _Advance:
     def __call__(self, name: str, phase: Phase | None) -> None:
         target = phase or _towards_wanted(self.desk, name)
         if self.dry_run:
-            return self._rehearse(name, target)
-        if phase is None:
-            _tell_of_a_way_back(self.desk, name)
+            return self._rehearse(name, target, phase is not None)
         with _watching(self.in_json) as (held, begun, copied):
             done = transition.advance_at(
                 self.desk,
                 name,
                 target,
+                named=phase is not None,
                 wait=self.wait,
                 saved=self.saved,
                 look=held,
@@ -185,11 +184,11 @@ class _Advance:
                 err=True,
             )
 
-    def _rehearse(self, name: str, target: Phase) -> None:
+    def _rehearse(self, name: str, target: Phase, named: bool) -> None:
         """Print the very effects that would be applied."""
         if self.saved:
             transition.check_saved(self.desk, self.saved)
-        plan = transition.draw(self.desk, name, target)
+        plan = transition.draw(self.desk, name, target, named=named)
         if self.in_json:
             _print_json(plan and plan.as_json())
         elif plan:
@@ -342,7 +341,7 @@ def _draw(desk: Desk, name: str, phase: Phase | None) -> Plan | None:
         current = desk.store.standing(name).phase
         if direction(current, target) is Direction.BACK:
             return transition.draw_back(desk, name, target)
-    return transition.draw(desk, name, phase or _towards_wanted(desk, name))
+    return transition.draw(desk, name, phase or _towards_wanted(desk, name), named=phase is not None)
 
 
 def _towards_wanted(desk: Desk, name: str) -> Phase:
@@ -354,17 +353,6 @@ def _towards_wanted(desk: Desk, name: str) -> Phase:
     if direction(current, wanted) is Direction.BACK:
         check_forward(name, current, wanted, capability.kind)
     return wanted if wanted == current else step_towards(current, wanted, capability.kind)
-
-
-def _tell_of_a_way_back(desk: Desk, name: str) -> None:
-    """An advance that undoes somebody's way back should not come as a surprise."""
-    for last in desk.store.history(name, 1):
-        if last.state == "done" and direction(last.origin, last.target) is Direction.BACK:
-            click.echo(
-                f"{name} was taken back to {last.target} by {last.by} at {text.moment(last.started)}; "
-                f"strangler.toml wants {desk.config.capability(name).phase}, so this goes forward again.",
-                err=True,
-            )
 
 
 def _each(names: list[str], act: Callable[[str], None]) -> None:

@@ -10,10 +10,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from strangler.compare.footing import Footing
 from strangler.config import Capability, Config
 from strangler.control import judging, write_gates
 from strangler.control.effects import routed
-from strangler.control.gates import Facts, FollowState, GatewayView, Ownership, answers, follows, tables
+from strangler.control.gates import (
+    Facts,
+    FollowState,
+    GatewayView,
+    Health,
+    Ownership,
+    answers,
+    follows,
+    tables,
+)
 from strangler.control.gates import contracts as contracts_gate
 from strangler.control.phases import COMPLETE, SWITCHED, Phase
 from strangler.control.store import Standing, Store, Transition, connect
@@ -41,8 +51,9 @@ class Desk:
         """What the gates before this move look at, as it is now; nothing else is asked."""
         checked = judging.checks(capability, standing.phase, target)
         compared = answers in checked
+        health = self.surroundings.health(self.config.homes[capability.home])
         return Facts(
-            health=self.surroundings.health(self.config.homes[capability.home]),
+            health=health,
             gateway=self.gateway(unfinished),
             unfit=self._unfit(capability) if tables in checked else None,
             following=self.following(capability) if follows in checked else None,
@@ -52,6 +63,7 @@ class Desk:
             behind=self._behind(capability) if write_gates.others in checked else None,
             references=self.surroundings.references(capability) if write_gates.unused in checked else None,
             contracts=self.surroundings.contracts(capability) if contracts_gate in checked else None,
+            footing=self._footing(capability, health) if compared else None,
         )
 
     def gateway(self, unfinished: Transition | None = None) -> GatewayView:
@@ -62,6 +74,11 @@ class Desk:
             begun = self.surroundings.gateway(phases | {unfinished.capability: unfinished.target})
             return begun if begun.agrees else view
         return view
+
+    def _footing(self, capability: Capability, health: Health) -> Footing:
+        owner = self.surroundings.health(self.config.homes[capability.owner])
+        versions = {owner.home: owner.version, health.home: health.version}
+        return Footing(versions, self.surroundings.rules(capability))
 
     def following(self, capability: Capability) -> FollowState | None:
         """How the capability's tables follow now; None where it has none, or nothing can be asked."""

@@ -181,11 +181,11 @@ class DropTables:
 
 # In their order; they are the functions of strangler.movement.switch.
 STEPS = {
-    "offer": "let {target} know that it may become the owner, in epoch {epoch}",
+    "offer": "capture at {target}, and let it know that it may become the owner, in epoch {epoch}",
     "raise_fence": "raise the fence at {origin}: its writers in flight end, later ones wait at the gateway",
     "drain": "wait until {target} has applied everything, and {origin}'s events are told",
     "hand_over": "let {target}'s ids and event numbers go on where {origin}'s are",
-    "prepare_back": "capture at {target}, and note at {origin} from where it will follow",
+    "prepare_back": "note at {origin} from where it will follow {target}",
     "commit": "make {target} the owner: the commit point, up to here everything is undone if anything fails",
     "give_away": "have {origin} follow {target}; its fence stays up",
 }
@@ -208,6 +208,21 @@ class SwitchStep:
         return context.surroundings.switch_step(
             context.config.capability(self.capability), self.step, self.origin, self.epoch
         )
+
+
+@dataclass(frozen=True)
+class RehearseRoutes:
+    """Have the routes of a phase validated before anything waits for them."""
+
+    capability: str
+    phase: Phase
+
+    def describe(self) -> str:
+        return f"validate the routes of {self.phase}, which the switch will publish"
+
+    def apply(self, context: Context) -> str:
+        context.surroundings.rehearse(routed(context.config, context.store) | {self.capability: self.phase})
+        return f"the routes of {self.phase} are valid"
 
 
 @dataclass(frozen=True)
@@ -263,6 +278,7 @@ KINDS: Mapping[str, Callable[..., Effect]] = {
     "drop_tables": DropTables,
     "replicate": Replicate,
     "switch_step": SwitchStep,
+    "rehearse_routes": RehearseRoutes,
     "publish_routes": PublishRoutes,
     "record_phase": RecordPhase,
 }

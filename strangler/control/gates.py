@@ -5,14 +5,19 @@ Unknown, missing or broken evidence holds. Which gates stand before which move i
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from strangler.compare.latency import bounds
+from strangler.compare.footing import Footing, Laid
+from strangler.compare.latency import lasting_bounds, samples_for_bounds
 from strangler.config import Capability
 from strangler.control.phases import Phase
+
+if TYPE_CHECKING:
+    from strangler.control.store import Transition
 
 MINIMUM_COVERAGE = 0.90  # the share of captured requests that must have been compared
 TRAFFIC_HINT = "Let more traffic through."
@@ -28,8 +33,9 @@ class Gate:
 
 
 class Evidence(Protocol):
-    """What the live comparison has seen of a capability since its phase began; counts of requests.
+    """What the live comparison has seen of a capability; counts of requests.
 
+    It counts from `since`: when the phase began, or when what it rests on was `laid` anew.
     `shapes` counts the distinct requests among the compared ones: by route, path, query and kind of caller;
     `shapes_different` those among them that were ever answered differently.
     `coverage` is the share of captured requests that were compared, or None where nothing was captured;
@@ -39,6 +45,10 @@ class Evidence(Protocol):
     more than (1 + slack) times as long at the service.
     """
 
+    @property
+    def since(self) -> datetime.datetime | None: ...
+    @property
+    def laid(self) -> Laid | None: ...
     @property
     def captured(self) -> int: ...
     @property
@@ -68,11 +78,15 @@ class Evidence(Protocol):
 
 @dataclass(frozen=True)
 class Health:
-    """What a home said when it was asked for /health/ready; `detail` is the status, or why there is none."""
+    """What a home said when it was asked for /health/ready; `detail` is the status, or why there is none.
+
+    `version` is the one that runs, "" where it wasn't told.
+    """
 
     home: str
     ready: bool
     detail: str
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -222,6 +236,7 @@ class Facts:
     behind: Sequence[str] | None = None
     references: Sequence[str] | None = None
     contracts: ContractState | None = None
+    footing: Footing | None = None  # what evidence would rest on now
 
 
 # ── The gates ────────────────────────────────────────────────────────────────────────────────────
@@ -361,6 +376,40 @@ def verified(found: Round, age: float) -> str:
     return f"Of {found.rows:,} rows {found.differing:,} differ{open_}, {when}.{first}"
 
 
+def footing(capability: Capability, facts: Facts) -> Gate:
+    """What was compared is what runs now, judged by the rules that are declared now."""
+    seen, now = facts.evidence, facts.footing
+    if seen is None or now is None or seen.laid is None:
+        return Gate(
+            "footing",
+            False,
+            "The comparator hasn't written down what it compares. See `strangler ps`, and `strangler logs "
+            "comparator`.",
+        )
+    if untold := [home for home, version in now.versions.items() if not version]:
+        return Gate(
+            "footing",
+            False,
+            f"{' and '.join(untold)} tells no version with /health/ready: a deployment would go unnoticed.",
+        )
+    if change := seen.laid.footing.change_to(now):
+        return Gate(
+            "footing",
+            False,
+            f"What was compared no longer counts, since {change}. Evidence begins anew in a moment.",
+        )
+    runs = " and ".join(f"{home} at version {version}" for home, version in now.versions.items())
+    return Gate("footing", True, f"What was compared is what runs: {runs}.")
+
+
+def counted_from(seen: Evidence) -> str:
+    """From when on evidence counts, and why from then."""
+    if seen.since is None:
+        return "counts from the beginning"
+    reason = seen.laid.reason if seen.laid and seen.laid.since >= seen.since else "the phase began"
+    return f"counts from {seen.since.astimezone(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC, when {reason}"
+
+
 def answers(capability: Capability, facts: Facts) -> Gate:
     """The share of unexcused differences lies below the limit, with the confidence that was asked for.
 
@@ -370,12 +419,7 @@ def answers(capability: Capability, facts: Facts) -> Gate:
     """
     limit, confidence = capability.gate.mismatch_limit, capability.gate.confidence
     if not 0 < limit < 1 or not 0 < confidence < 1:
-        return Gate(
-            "answers",
-            False,
-            f"No number of answers can show a limit of {limit:g} with a confidence of {confidence:g}: both "
-            f"must lie between 0 and 1. Correct [capabilities.{capability.name!r}.gate] in strangler.toml.",
-        )
+        return _no_confidence("answers", capability)
     seen = facts.evidence
     if seen is None or seen.comparable == 0:
         return Gate("answers", False, f"No answers have been compared in this phase. {TRAFFIC_HINT}")
@@ -385,7 +429,7 @@ def answers(capability: Capability, facts: Facts) -> Gate:
     threshold = 1 / (1 - confidence)
     e = e_value(n, k, limit)
     verdict = (
-        f"{n:,} samples, {k:,} differ; E = {_figure(e)} of {threshold:,.4g}, to show at "
+        f"{n:,} samples, {k:,} differ; E = {figure(e)} of {threshold:,.4g}, to show at "
         f"most {limit * 100:.4g} % differing with {confidence * 100:.4g} % confidence"
     )
     if e >= threshold:
@@ -437,16 +481,21 @@ def critical(capability: Capability, facts: Facts) -> Gate:
 def latency(capability: Capability, facts: Facts) -> Gate:
     """The service's p95 is at most (1 + slack) times the monolith's, by bounds that hold with the confidence.
 
-    The bounds are order statistics, which assume nothing about the distribution (Wilks). A single route that
-    is provably slower holds too, however few ask for it.
+    Two bounds share the error probability, and both are valid at every look (`lasting_bounds`). They are
+    order statistics, which assume nothing about the distribution. A single route that is provably slower
+    holds too, however few ask for it; m routes share the probability of saying so wrongly. That is tested
+    anew at every look, which can only make it hold too often.
     """
     slack, confidence = capability.gate.latency_slack, capability.gate.confidence
     seen = facts.evidence
     samples = seen.latencies if seen else {}
     theirs, ours = samples.get(capability.owner, ()), samples.get(capability.home, ())
-    upper, lower = bounds(ours, 1 - confidence)[1], bounds(theirs, 1 - confidence)[0]
+    alpha = (1 - confidence) / 2
+    if not 0 < alpha < 1:
+        return _no_confidence("latency", capability)
+    upper, lower = lasting_bounds(ours, alpha)[1], lasting_bounds(theirs, alpha)[0]
     if seen is None or not theirs or math.isinf(upper):
-        least = samples_for_upper_bound(0.95, confidence)
+        least = samples_for_bounds(alpha)
         return Gate(
             "latency",
             False,
@@ -458,9 +507,31 @@ def latency(capability: Capability, facts: Facts) -> Gate:
     limit = (1 + slack) * lower
     sentence = (
         f"p95 of {capability.home} is at most {upper:.1f} ms, and {1 + slack:g} times that of "
-        f"{capability.owner} at least {limit:.1f} ms (n = {len(ours):,} and {len(theirs):,})"
+        f"{capability.owner} at least {limit:.1f} ms (n = {len(ours):,} and {len(theirs):,}; together with "
+        f"{confidence * 100:.4g} % confidence, at every look)"
     )
     return Gate("latency", upper <= limit, f"{sentence}.")
+
+
+def _no_confidence(name: str, capability: Capability) -> Gate:
+    gate = capability.gate
+    return Gate(
+        name,
+        False,
+        f"No evidence can show a limit of {gate.mismatch_limit:g} with a confidence of {gate.confidence:g}: "
+        f"both must lie between 0 and 1. Correct [capabilities.{capability.name!r}.gate] in strangler.toml.",
+    )
+
+
+def reverse(capability: Capability, taken_back: Transition, step: Phase) -> Gate:
+    """After a way back nothing goes forward again because strangler.toml wants it: a person names a phase."""
+    why = f" {taken_back.because}" if taken_back.because else ""
+    return Gate(
+        "reverse",
+        False,
+        f"{taken_back.by} took it back to {taken_back.target} at {taken_back.started:%Y-%m-%d %H:%M:%S} UTC."
+        f"{why} It stays there until somebody names a phase: `strangler apply {capability.name} {step}`.",
+    )
 
 
 def percent(share: float) -> str:
@@ -468,7 +539,7 @@ def percent(share: float) -> str:
     return f"{math.floor(share * 1000) / 10:.1f} %"
 
 
-def _figure(number: float) -> str:
+def figure(number: float) -> str:
     return f"{number:.3g}" if number < 1000 else f"{min(number, 1e9):,.0f}"
 
 
@@ -477,8 +548,12 @@ def _figure(number: float) -> str:
 
 def e_value(n: int, k: int, limit: float) -> float:
     """E of n comparable requests of which k differ: (p1/p0)^k * ((1-p1)/(1-p0))^(n-k), p1 = p0 / 10."""
-    log = k * _log_mismatch() + (n - k) * _log_match(limit)
-    return math.exp(min(log, 700))  # beyond that a float overflows, and the verdict is long clear
+    return math.exp(min(log_e(n, k, limit), 700))  # beyond that a float overflows, and the verdict is clear
+
+
+def log_e(n: int, k: int, limit: float) -> float:
+    """The logarithm of E."""
+    return k * _log_mismatch() + (n - k) * _log_match(limit)
 
 
 def samples_needed(k: int, limit: float, confidence: float) -> int:
@@ -494,16 +569,9 @@ def _log_match(limit: float) -> float:
     return math.log1p(-limit / 10) - math.log1p(-limit)
 
 
-def samples_for_upper_bound(quantile: float, confidence: float) -> int:
-    """The least number of samples whose largest bounds the quantile: 59 for p95 at 95 %."""
-    if not 0 < confidence < 1:
-        return 0
-    return math.ceil(math.log(1 - confidence) / math.log(quantile))
-
-
 # ── Which gates stand before which move ──────────────────────────────────────────────────────────
 
-_COMPARED = (service, gateway, contracts, follows, rows, coverage, answers, critical, latency)
+_COMPARED = (service, gateway, contracts, follows, rows, footing, coverage, answers, critical, latency)
 
 GATES: Mapping[tuple[str, str], tuple[Callable[[Capability, Facts], Gate], ...]] = {
     # That rows follow is an effect of the first move, which then verifies them.
@@ -512,8 +580,3 @@ GATES: Mapping[tuple[str, str], tuple[Callable[[Capability, Facts], Gate], ...]]
     ("canary", "canary"): _COMPARED,
     ("canary", "switched"): _COMPARED,
 }
-
-
-def judge(capability: Capability, origin: Phase, target: Phase, facts: Facts) -> tuple[Gate, ...]:
-    """Every gate before the move from `origin` to `target`, in the table's order. A way back has none."""
-    return tuple(gate(capability, facts) for gate in GATES.get((origin.name, target.name), ()))

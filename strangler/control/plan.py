@@ -20,6 +20,7 @@ from strangler.control.effects import (
     InstallCapture,
     PublishRoutes,
     RecordPhase,
+    RehearseRoutes,
     Replicate,
     StopFollowing,
     SwitchStep,
@@ -132,6 +133,7 @@ def switch(capability: Capability, standing: Standing, target: Phase, facts: Fac
         revision=standing.revision,
         gates=judge(capability, standing.phase, target, facts),
         effects=(
+            RehearseRoutes(capability.name, target),
             *steps.values(),
             PublishRoutes(capability.name, target),
             last,

@@ -38,6 +38,9 @@ CREATE TABLE IF NOT EXISTS strangler_control.transition (
     CHECK ((state = 'running') = (finished IS NULL))
 );
 
+-- The evidence on which the guard began it; empty where a person did.
+ALTER TABLE strangler_control.transition ADD COLUMN IF NOT EXISTS because text NOT NULL DEFAULT '';
+
 CREATE UNIQUE INDEX IF NOT EXISTS one_running_transition
     ON strangler_control.transition (capability) WHERE state = 'running';
 
@@ -60,4 +63,12 @@ CREATE TABLE IF NOT EXISTS strangler_control.operator (
     name        text NOT NULL,
     since       timestamptz NOT NULL,
     pid         integer NOT NULL
+);
+
+-- When the guard last looked at a capability, at which of its revisions, and what it came to.
+CREATE TABLE IF NOT EXISTS strangler_control.guard (
+    capability  text PRIMARY KEY,
+    looked      timestamptz NOT NULL,
+    revision    bigint NOT NULL,
+    sentence    text NOT NULL
 );

@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from strangler.config import Capability
+from strangler.control import gates
 from strangler.control.desk import Desk
 from strangler.control.gates import Evidence, FollowState, Gate, GatewayView, Health, Ownership
 from strangler.control.judging import judge
 from strangler.control.phases import COMPLETE, MONOLITH, SWITCHED, Direction, Phase, direction, step_towards
-from strangler.control.store import Operator, Standing, Transition
+from strangler.control.store import GUARD, Looked, Operator, Standing, Transition
+from strangler.control.transition import taken_back
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Status:
 
     `unfinished` is a transition that has begun and not ended; `operator` is who is at it, or None if it was
     cut short. `following` is None where no rows have to follow, `evidence` where nothing is being compared.
+    `guard` is its last look, `taken_back` its way back, if the capability stands where that led.
     """
 
     capability: Capability
@@ -31,6 +34,8 @@ class Status:
     operator: Operator | None
     next: Phase | None
     gates: tuple[Gate, ...]
+    guard: Looked | None
+    taken_back: Transition | None
     ownership: Ownership | None = None
 
     @property
@@ -59,6 +64,8 @@ class Status:
             },
             "evidence": seen
             and {
+                "since": seen.since.isoformat() if seen.since else None,
+                "counts": gates.counted_from(seen),
                 "captured": seen.captured,
                 "dropped": seen.dropped,
                 "comparable": seen.comparable,
@@ -73,6 +80,13 @@ class Status:
             "operator": self.operator and self.operator.name,
             "next": str(self.next) if self.next else None,
             "gates": [asdict(gate) for gate in self.gates],
+            "guard": self.guard
+            and {
+                "lives": self.guard.lives,
+                "looked": self.guard.at.isoformat(),
+                "said": self.guard.sentence,
+                "took_back": self.taken_back and self.taken_back.because,
+            },
         }
 
 
@@ -101,6 +115,8 @@ def look(desk: Desk, name: str) -> Status:
         next=following,
         gates=judge(capability, standing.phase, following, facts) if following and facts else (),
         ownership=facts.ownership if facts else desk.ownership(capability),
+        guard=desk.store.looked(name),
+        taken_back=back if (back := taken_back(desk, name)) and back.by == GUARD else None,
     )
 
 

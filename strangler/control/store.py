@@ -25,6 +25,8 @@ from strangler.run.system import System
 
 DATABASE = "control"
 _OPERATOR, _ROUTING = 0x57A0, 0x57A1  # classes of our advisory locks
+GUARD = "guard"  # as whom the guard moves things
+_GUARD_LIVES = 10.0  # seconds since its last look
 _GRACE = 0.5  # seconds that a lock is asked for
 _PATIENCE = "10s"  # how long a statement waits for a lock
 
@@ -57,7 +59,7 @@ class Transition:
     """One move of one capability, forward or back: its state is running, done, failed or undone.
 
     `revision` is the one that the capability has once this is done. A transition that is running while nobody
-    holds the capability's lock was cut short.
+    holds the capability's lock was cut short. `because` is the evidence on which the guard began it.
     """
 
     id: int
@@ -70,6 +72,7 @@ class Transition:
     started: datetime.datetime
     finished: datetime.datetime | None
     detail: str
+    because: str
     effects: tuple[EffectRecord, ...]
 
     @property
@@ -95,6 +98,24 @@ class Operator:
 
     name: str
     since: datetime.datetime
+
+
+@dataclass(frozen=True)
+class Looked:
+    """When the guard last looked at a capability, at which revision, and the sentence that it came to.
+
+    `ago` is how many seconds have passed since, by the database's clock.
+    """
+
+    at: datetime.datetime
+    ago: float
+    revision: int
+    sentence: str
+
+    @property
+    def lives(self) -> bool:
+        """Whether it looked a moment ago."""
+        return self.ago <= _GUARD_LIVES
 
 
 class Store(AbstractContextManager["Store"]):
@@ -157,6 +178,7 @@ class Store(AbstractContextManager["Store"]):
         by: str,
         effects: Sequence[tuple[str, Mapping[str, Any]]],
         undoes: Transition | None = None,
+        because: str = "",
     ) -> Transition:
         """Write down what is about to be done, as (kind, arguments) in order, before any of it is.
 
@@ -166,9 +188,10 @@ class Store(AbstractContextManager["Store"]):
             if undoes:
                 self.finish(undoes.id, "undone", f"cut short, and taken back to {target} by {by}")
             (row,) = self._rows(
-                """INSERT INTO strangler_control.transition (capability, origin, target, revision, by)
-                   VALUES (%s, %s, %s, %s, %s) RETURNING id""",
-                *(origin.capability, str(origin.phase), str(target), origin.revision + 1, by),
+                """INSERT INTO strangler_control.transition
+                       (capability, origin, target, revision, by, because)
+                   VALUES (%s, %s, %s, %s, %s, %s) RETURNING id""",
+                *(origin.capability, str(origin.phase), str(target), origin.revision + 1, by, because),
             )
             for position, (kind, arguments) in enumerate(effects):
                 self._rows(
@@ -209,6 +232,33 @@ class Store(AbstractContextManager["Store"]):
         """The latest transitions, the latest first."""
         return self._transitions(
             "WHERE capability = coalesce(%s, capability) ORDER BY id DESC LIMIT %s", capability, limit
+        )
+
+    # ── What the guard saw ───────────────────────────────────────────────────────────────────────
+
+    def looked(self, capability: str) -> Looked | None:
+        """The guard's last look, or None where it has never looked."""
+        rows = self._rows(
+            "SELECT looked, revision, sentence FROM strangler_control.guard WHERE capability = %s", capability
+        )
+        if not rows:
+            return None
+        at, revision, sentence = rows[0].values()
+        return Looked(at, self.seconds_since(at), revision, sentence)
+
+    def seconds_since(self, moment: datetime.datetime) -> float:
+        """How long ago that was, by the clock that all of these moments are taken from."""
+        return float(
+            self._rows("SELECT extract(epoch FROM clock_timestamp() - %s)::float8 AS ago", moment)[0]["ago"]
+        )
+
+    def saw(self, capability: str, revision: int, sentence: str) -> None:
+        """Write down that the guard has looked now, and what it came to."""
+        self._rows(
+            """INSERT INTO strangler_control.guard VALUES (%s, clock_timestamp(), %s, %s)
+               ON CONFLICT (capability) DO UPDATE SET looked = excluded.looked,
+                   revision = excluded.revision, sentence = excluded.sentence""",
+            *(capability, revision, sentence),
         )
 
     def _transitions(self, where: str, *values: Any) -> list[Transition]:

@@ -6,6 +6,7 @@ Each part is imported when it is asked, so that `strangler history` needs no gat
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import time
 import urllib.error
@@ -21,6 +22,7 @@ from strangler.control.phases import Phase
 from strangler.run.system import System
 
 if TYPE_CHECKING:
+    from strangler.compare.evidence import Watched
     from strangler.movement.switch import Switch
 
 READY = "/health/ready"
@@ -38,6 +40,13 @@ class Surroundings(Protocol):
 
     def gateway(self, phases: Mapping[str, Phase]) -> GatewayView:
         """The revision that the gateway has taken, and the one that these phases come to."""
+        ...
+
+    def rehearse(self, phases: Mapping[str, Phase]) -> None:
+        """Validate the routes of these phases, so that publishing them takes no time for it.
+
+        Raises StranglerError if they aren't valid.
+        """
         ...
 
     def publish(self, phases: Mapping[str, Phase]) -> str:
@@ -104,7 +113,15 @@ class Surroundings(Protocol):
         ...
 
     def evidence(self, capability: Capability, since: datetime.datetime | None) -> Evidence:
-        """What the comparison has seen since then."""
+        """What the comparator has seen since then, or since what that rests on changed."""
+        ...
+
+    def rules(self, capability: Capability) -> Mapping[str, str]:
+        """A fingerprint of each rule that a verdict hangs on, as strangler.toml declares it now."""
+        ...
+
+    def watched(self, capability: Capability, since: datetime.datetime) -> Watched:
+        """The same evidence, as far as the guard looks at it."""
         ...
 
     def contracts(self, capability: Capability) -> ContractState | None:
@@ -127,10 +144,11 @@ class Actual:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(url + READY, timeout=PATIENCE) as answer:
-                return Health(home.name, answer.status == 200, f"{READY} answers {answer.status}")
+                detail = f"{READY} answers {answer.status}"
+                return Health(home.name, answer.status == 200, detail, _version(answer.read()))
         except urllib.error.HTTPError as answer:
             with answer:
-                return Health(home.name, False, f"{READY} answers {answer.code}")
+                return Health(home.name, False, f"{READY} answers {answer.code}", _version(answer.read()))
         except OSError as error:
             reason = getattr(error, "reason", error)
             return Health(
@@ -143,6 +161,11 @@ class Actual:
         recorded = gateway.revision_of(self._config, self._system, phases)
         seen = gateway.describe(self._system)
         return GatewayView(seen.revision, recorded, seen.rejected, seen.detail)
+
+    def rehearse(self, phases: Mapping[str, Phase]) -> None:
+        from strangler.envoy import gateway
+
+        gateway.rehearse(self._config, self._system, phases)
 
     def publish(self, phases: Mapping[str, Phase]) -> str:
         from strangler.envoy import gateway
@@ -289,9 +312,19 @@ class Actual:
         return follow_state(*self._sides(capability), capability.name, capability.tables)
 
     def evidence(self, capability: Capability, since: datetime.datetime | None) -> Evidence:
-        from strangler.compare.evidence import evidence
+        from strangler.compare.evidence import counting
 
-        return evidence(self._system, capability.name, since=since)
+        return counting(self._system, capability.name, begun=since)
+
+    def rules(self, capability: Capability) -> Mapping[str, str]:
+        from strangler.compare.footing import rules
+
+        return rules(self._config, capability, datetime.date.today())
+
+    def watched(self, capability: Capability, since: datetime.datetime) -> Watched:
+        from strangler.compare.evidence import watched
+
+        return watched(self._system, capability.name, begun=since)
 
     def contracts(self, capability: Capability) -> ContractState | None:
         from strangler.contracts.running import verdict_on
@@ -311,3 +344,12 @@ def _is_brokered() -> bool:
     """Whether the environment names a RabbitMQ that events go by, as homes are told."""
     named = os.environ.get("EVENTS_BROKER_URL") or os.environ.get("BROKER_URL", "")
     return named.startswith(("amqp:", "amqps:", "pyamqp:"))
+
+
+def _version(body: bytes) -> str:
+    """The version that a home tells with its health, or "" where it tells none."""
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return ""
+    return str(told.get("version", "")) if isinstance(told, dict) else ""

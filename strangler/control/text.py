@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from strangler.control.effects import Effect, StopFollowing, describe_record
-from strangler.control.gates import Gate, behind, percent, roles, verified, why_not_following
+from strangler.control.gates import Gate, behind, counted_from, percent, roles, verified, why_not_following
 from strangler.control.phases import COMPLETE, MONOLITH, REPLICATE, Direction, Phase, direction, meaning
 from strangler.control.plan import Plan
 from strangler.control.status import Status
@@ -38,6 +38,7 @@ def status(seen: Status) -> str:
     lines += _following(seen)
     if seen.evidence:
         lines += _row("answers", _evidence(seen))
+    lines += _guard(seen)
     if seen.unfinished:
         lines += _unfinished(seen.unfinished, seen)
     elif seen.next:
@@ -108,6 +109,8 @@ def history(transitions: Iterable[Transition]) -> str:
         end = f"{one.state} after {one.seconds:.2f} s" if one.seconds is not None else "NOT FINISHED"
         title = click.style(f"#{one.id}  {one.capability}: {one.origin} -> {one.target}", bold=True)
         lines.append(f"{title}  {end}  {moment(one.started)}, by {one.by}")
+        if one.because:
+            lines += _wrapped(f"because: {one.because}", "    ")
         for record in one.effects:
             effect = describe_record(record.kind, record.arguments)
             lines += _wrapped(
@@ -198,8 +201,26 @@ def _evidence(seen: Status) -> str:
     return (
         f"{found.captured:,} captured, {found.comparable:,} compared ({share}), {found.dropped:,} dropped; "
         f"{found.different:,} differ, {found.excused:,} excused"
-        f"{f', {found.stale:,} stale' if found.stale else ''}."
+        f"{f', {found.stale:,} stale' if found.stale else ''}. This {counted_from(found)}."
     )
+
+
+def _guard(seen: Status) -> Iterator[str]:
+    """What the guard has taken back, whether it is there, and what it last came to."""
+    if back := seen.taken_back:
+        yield from _row(
+            "GUARD", f"Took it back from {back.origin} at {moment(back.started)}. {back.because}", True
+        )
+    if seen.standing.phase == MONOLITH or seen.capability.kind != "read":  # it looks at answers
+        return
+    found = seen.guard
+    if found is None or not found.lives:
+        since = f"since {moment(found.at)}" if found else "so far"
+        yield from _row(
+            "GUARD", f"Hasn't looked {since}: nothing is taken back by itself. See `strangler ps`.", True
+        )
+    else:
+        yield from _row("guard", f"{found.sentence} Looked {found.ago:.0f} s ago.")
 
 
 def _unfinished(one: Transition, seen: Status) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 
 import psycopg
 
@@ -16,6 +17,7 @@ from strangler.control import plan as plans
 from strangler.control.desk import Desk, at_desk
 from strangler.control.effects import ROUTING, Context, Effect, SwitchStep, from_record, to_record
 from strangler.control.errors import ControlDatabaseAway, GatesHeld, PlanOutdated, TransitionFailed
+from strangler.control.gates import reverse
 from strangler.control.judging import judge
 from strangler.control.phases import (
     COMPLETE,
@@ -79,14 +81,15 @@ def take_back(
         return take_back_at(desk, capability, phase)
 
 
-def draw(desk: Desk, name: str, target: Phase) -> Plan | None:
+def draw(desk: Desk, name: str, target: Phase, *, named: bool = True) -> Plan | None:
     """The plan of the move to `target`, or None where there is nothing to do; takes no lock, changes nothing.
 
+    `named` says that a person named this phase; without that nothing goes forward again after a way back.
     The rest of a transition that was cut short is a plan like any other. OperatorBusy while it goes on.
     """
     if desk.store.unfinished(name):
         desk.store.check_free(name)
-    return _draw(desk, desk.capability(name), target)[0]
+    return _draw(desk, desk.capability(name), target, named)[0]
 
 
 def advance_at(
@@ -94,18 +97,22 @@ def advance_at(
     name: str,
     target: Phase,
     *,
+    named: bool = True,
     wait: float = 0,
     saved: Plan | None = None,
     look: Look | None = None,
     begun: Begun | None = None,
     progress: Progress | None = None,
 ) -> Transition | None:
-    """`advance` at a desk. `look` is told of every plan held while waiting, `begun` of every effect."""
+    """`advance` at a desk. `look` is told of every plan held while waiting, `begun` of every effect.
+
+    `named` as in `draw`.
+    """
     capability = desk.capability(name)
     deadline = time.monotonic() + wait
     # Waiting takes no lock, so that somebody else can always take the capability back meanwhile.
     while time.monotonic() < deadline:
-        plan = _draw(desk, capability, target)[0]
+        plan = _draw(desk, capability, target, named)[0]
         if plan is None or not plan.held:
             break
         if look:
@@ -118,7 +125,7 @@ def advance_at(
         recovered = recover_switch(desk, capability, begun)
         if recovered and recovered.target == target:
             return recovered
-        plan, unfinished = _draw(desk, capability, target)
+        plan, unfinished = _draw(desk, capability, target, named)
         if plan is None:
             return None
         if saved and plan.effects != saved.effects:
@@ -133,11 +140,20 @@ def advance_at(
 
 
 def take_back_at(
-    desk: Desk, name: str, target: Phase = MONOLITH, *, begun: Begun | None = None
+    desk: Desk,
+    name: str,
+    target: Phase = MONOLITH,
+    *,
+    begun: Begun | None = None,
+    at_revision: int | None = None,
+    because: str = "",
 ) -> Transition | None:
-    """`take_back` at a desk."""
+    """`take_back` at a desk. Does nothing where `at_revision` is given and the capability is at another one;
+    `because` is the evidence, for the history."""
     capability = desk.capability(name)
     with desk.store.operating(name, desk.by):
+        if at_revision not in (None, desk.store.standing(name).revision):
+            return None
         recovered = recover_switch(desk, capability, begun)
         if recovered and recovered.target == target:
             return recovered
@@ -146,7 +162,7 @@ def take_back_at(
             return None
         if plan.held:
             raise GatesHeld(plan)
-        transition = _begin(desk, plan, undoes=desk.store.unfinished(capability.name))
+        transition = _begin(desk, plan, undoes=desk.store.unfinished(capability.name), because=because)
         return _run(desk, transition, plan, begun, None)
 
 
@@ -277,7 +293,9 @@ def check_saved(desk: Desk, saved: Plan) -> None:
         )
 
 
-def _draw(desk: Desk, capability: Capability, target: Phase) -> tuple[Plan | None, Transition | None]:
+def _draw(
+    desk: Desk, capability: Capability, target: Phase, named: bool = True
+) -> tuple[Plan | None, Transition | None]:
     """The plan that leads to `target`, and the transition that it finishes, if one was cut short."""
     standing = desk.store.standing(capability.name)
     if unfinished := desk.store.unfinished(capability.name):
@@ -286,7 +304,21 @@ def _draw(desk: Desk, capability: Capability, target: Phase) -> tuple[Plan | Non
         again = None if desk.gateway().agrees else plans.back(capability, standing, target)
         return again, None
     check_forward(capability.name, standing.phase, target, capability.kind)
-    return plans.forward(capability, standing, target, desk.facts(capability, standing, target)), None
+    plan = plans.forward(capability, standing, target, desk.facts(capability, standing, target))
+    if not named and (last := taken_back(desk, capability.name)):
+        plan = replace(plan, gates=(reverse(capability, last, target), *plan.gates))
+    return plan, None
+
+
+def taken_back(desk: Desk, name: str) -> Transition | None:
+    """The way back that the capability came by, if it did not come forward since."""
+    for last in desk.store.history(name):
+        match direction(last.origin, last.target):
+            case Direction.BACK:
+                return last
+            case Direction.FORWARD:
+                return None
+    return None
 
 
 def _rest(
@@ -323,9 +355,10 @@ def _rest(
     )
 
 
-def _begin(desk: Desk, plan: Plan, undoes: Transition | None = None) -> Transition:
+def _begin(desk: Desk, plan: Plan, undoes: Transition | None = None, because: str = "") -> Transition:
     records = [to_record(effect) for effect in plan.effects]
-    return desk.store.begin(desk.store.standing(plan.capability), plan.target, desk.by, records, undoes)
+    standing = desk.store.standing(plan.capability)
+    return desk.store.begin(standing, plan.target, desk.by, records, undoes, because)
 
 
 def _run(

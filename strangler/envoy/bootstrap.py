@@ -37,7 +37,23 @@ def base(system: System) -> Resource:
         )
     return {
         "node": {"id": "edge", "cluster": "strangler"},
+        "application_log_config": {
+            "log_format": {
+                "json_format": {
+                    "time": "%Y-%m-%dT%H:%M:%S.%e+00:00",
+                    "level": "%l",
+                    "logger": "envoy.%n",
+                    "event": "%j",
+                }
+            }
+        },
         "admin": {"address": {"socket_address": {"address": host, "port_value": url.port}}},
+        # Or a trace that ended long ago would still lack the gateway's spans.
+        "layered_runtime": {
+            "layers": [
+                {"name": "spans", "static_layer": {"tracing.opentelemetry.flush_interval_ms": 1000}},
+            ]
+        },
         "overload_manager": {
             "resource_monitors": [
                 {

@@ -28,6 +28,7 @@ from strangler.envoy.names import (
     Resource,
     capture_filter,
 )
+from strangler.envoy.tracing import tracing, without_broken_trace
 from strangler.run.system import System
 
 CAPTURED_BODY_BYTES = 1 << 20  # what is longer is cut, and marked so
@@ -77,7 +78,8 @@ def _http(config: Config, system: System, rds: Path) -> Resource:
                             "remove_on_match": {
                                 "key_matcher": {"safe_regex": {"regex": stripped(config.gateway)}}
                             }
-                        }
+                        },
+                        *without_broken_trace(),
                     ],
                 },
             }
@@ -101,6 +103,7 @@ def _http(config: Config, system: System, rds: Path) -> Resource:
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "server_header_transformation": "PASS_THROUGH",
         "access_log": [_access_log(system)],
+        **tracing(config, system),
         "http_filters": _filters(config, system),
     }
 
@@ -240,8 +243,9 @@ def access_log_path(system: System) -> Path:
 
 def _access_log(system: System) -> Resource:
     fields = {
-        "at": "%START_TIME%",
-        "id": "%REQ(x-request-id)%",
+        "time": "%START_TIME%",
+        "request": "%REQ(x-request-id)%",
+        "trace": "%TRACE_ID%",
         "method": "%REQ(:method)%",
         "path": "%PATH(NQ)%",
         "status": "%RESPONSE_CODE%",

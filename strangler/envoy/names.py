@@ -10,9 +10,11 @@ TYPE = "type.googleapis.com/envoy."
 EXTENSION = TYPE + "extensions."
 
 LISTENER = ROUTES = STATS = "edge"
+TELEMETRY = "telemetry"  # the cluster of whoever takes spans
 EXCHANGE_FILTER = "exchange"
 
 HOME_HEADER = "x-strangler-home"  # who answered; Envoy reads it from the endpoint that did
+TRACE_HEADER = "x-trace-id"  # of the answer's trace: what `strangler trace` takes
 CAPABILITY_HEADER = "x-strangler-capability"
 CANARY_COOKIE = "strangler-canary"  # given to callers who show nothing else to be recognised by
 METADATA = "strangler"  # the namespace of an endpoint's metadata, and of a request's

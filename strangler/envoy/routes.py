@@ -6,6 +6,7 @@ routes, then everything else, which is the default home's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ from strangler.envoy.names import (
     HOME_HEADER,
     METADATA,
     ROUTES,
+    TRACE_HEADER,
     TYPE,
     WRITTEN_HEADER,
     Resource,
@@ -80,7 +82,7 @@ class _Answer:
 
 def route_configuration(config: Config, phases: Mapping[str, Phase]) -> Resource:
     """All routes. A capability that `phases` doesn't name is at monolith."""
-    routes = [_odd_host()]
+    routes = [_odd_host(), *(_closed(path) for path in config.gateway.closed)]
     for name, capability in config.capabilities.items():
         routes += _capability(config, capability, phases.get(name, MONOLITH))
     return {
@@ -102,7 +104,10 @@ def route_configuration(config: Config, phases: Mapping[str, Phase]) -> Resource
                     ),
                 ],
                 # The endpoint that answered says whose it is, so this holds after a fallback too.
-                "response_headers_to_add": [_header(HOME_HEADER, f"%UPSTREAM_METADATA({METADATA}:home)%")],
+                "response_headers_to_add": [
+                    _header(HOME_HEADER, f"%UPSTREAM_METADATA({METADATA}:home)%"),
+                    _header(TRACE_HEADER, "%TRACE_ID%"),
+                ],
             }
         ],
     }
@@ -117,6 +122,15 @@ def _odd_host() -> Resource:
             "headers": [_header_is(":authority", regex=_A_HOST) | {"invert_match": True}],
         },
         "direct_response": {"status": 400, "body": {"inline_string": "The Host header must be one host.\n"}},
+    }
+
+
+def _closed(path: str) -> Resource:
+    """What a home tells its operators, and the world doesn't ask it; with and without what may follow."""
+    return {
+        "name": f"closed {path}",
+        "match": {"safe_regex": {"regex": f"{re.escape(path.rstrip('/'))}(/.*)?"}},
+        "direct_response": {"status": 404},
     }
 
 

@@ -3,6 +3,7 @@
 <gateway directory>/live/rds/rds.json         what Envoy watches; every file is replaced in one move
 <gateway directory>/snapshots/<revision>/     the last ones, as rendered
 <gateway directory>/taken                     the revision that Envoy took last
+<gateway directory>/approved                  the digest of what was validated last
 <gateway directory>/lock                      held by whoever publishes
 """
 
@@ -68,6 +69,15 @@ class Shelf:
     def take(self, snapshot: Snapshot) -> None:
         """Record that Envoy has taken it."""
         _write(self.directory / "taken", snapshot.revision.encode() + b"\n")
+
+    def approve(self, snapshot: Snapshot) -> None:
+        """Record that it was validated, and found good."""
+        _write(self.directory / "approved", snapshot.digest.encode() + b"\n")
+
+    def approved(self) -> str | None:
+        """The digest of the snapshot that was validated last."""
+        file = self.directory / "approved"
+        return file.read_text().strip() if file.exists() else None
 
     def versions(self) -> dict[str, str]:
         """The revision that each live file carries."""

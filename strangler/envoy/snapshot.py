@@ -18,6 +18,7 @@ from strangler.envoy.clusters import clusters, endpoints
 from strangler.envoy.listener import listener
 from strangler.envoy.names import Resource
 from strangler.envoy.routes import route_configuration
+from strangler.envoy.tracing import receiver
 from strangler.run.system import System
 
 LDS, CDS, RDS = "lds/lds.json", "cds/cds.json", "rds/rds.json"
@@ -66,6 +67,7 @@ def render(config: Config, system: System, phases: Mapping[str, Phase], *, numbe
         CDS: [
             *clusters(config, system.homes, live / "eds"),
             *writes.owner_clusters(config, system.homes, live / "eds"),
+            *receiver(config, system),
         ],
         LDS: [listener(config, system, live / "rds")],
         RDS: [route_configuration(config, phases)],

@@ -8,6 +8,7 @@ why, and tries again. Beside that it verifies, round after round.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 import psycopg
 
 from strangler import config as configuration
+from strangler.chassis import logs
 from strangler.config import Config
 from strangler.errors import StranglerError, UsageError
 from strangler.movement import applier, orders, word
@@ -34,6 +36,7 @@ from strangler.movement.word import Word
 from strangler.run import system as running
 from strangler.run.system import System
 
+logger = logging.getLogger("strangler.follower")
 PAUSE_SECONDS = 0.05  # between two looks at an owner that wrote nothing; most of the lag under light writes
 IDLE_SECONDS = 0.2  # between two looks for an order
 RETRY_SECONDS = 2.0
@@ -183,7 +186,7 @@ def _one_stream(wanted: Orders) -> tuple[str, tuple[str, ...]]:
 
 
 def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
+    logger.info("%s", sentence)
 
 
 def main() -> None:
@@ -207,6 +210,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.check:
         sys.exit(check(arguments.root.resolve(), arguments.home))
+    logs.to_stderr()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

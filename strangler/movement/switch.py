@@ -3,7 +3,7 @@
 The order isn't free to choose (docs/switching.md says why). Each step may be done again; what a killed
 operator left is finished or undone by `recover`, which reads both homes' beliefs and nothing else.
 
-    offer         the home that takes over knows of the epoch
+    offer         the home that takes over knows of the epoch, and captures
     raise_fence   the owner refuses writes; what it accepted is committed
     drain         the follower has applied everything, and the outbox is told to its end
     hand_over     sequences, counters of the outbox and inbox rows go on where they were
@@ -159,8 +159,13 @@ def beliefs(name: str, one: Side, other: Side) -> tuple[Belief | None, Belief | 
 
 
 def offer(switch: Switch) -> None:
-    """Let the home that takes over know of the epoch; nothing else changes."""
-    with switch.at_target() as target:
+    """Let the home that takes over know of the epoch, and prepare there what would take time under a fence.
+
+    Capture, which it must have before it admits a write, takes nothing while only the applier writes.
+    """
+    with switch.at_both() as (origin, target):
+        capture.install(switch.target.url, switch.tables, echo=switch.target.applier_role)
+        lay_schema(origin)
         ownership.offer(target, switch.name, switch.epoch)
 
 
@@ -203,17 +208,15 @@ def hand_over(switch: Switch) -> None:
 
 
 def prepare_back(switch: Switch) -> None:
-    """Capture at the new owner, and note at the old one from where it will follow.
+    """Note at the old owner from where it will follow the new one.
 
     The rows are equal and nobody writes: the position taken here loses nothing, and repeats nothing.
     """
-    capture.install(switch.target.url, switch.tables, echo=switch.target.applier_role)
     with switch.at_both() as (origin, target):
         shapes = {name: read(target, name, "owner").fingerprint for name in switch.tables}
         captures = dict(
             target.execute("SELECT table_name, capture FROM strangler_capture.captured").fetchall()
         )
-        lay_schema(origin)
         with target.transaction(), origin.transaction():
             if not ownership.may_commit(target, switch.name, switch.epoch):
                 return  # a position taken now would pass over what the new owner has written since

@@ -19,6 +19,7 @@ from strangler.run.launch import prepare_state
 from strangler.run.system import ELSEWHERE, FILE_NAME, STATE_DIRECTORY, System
 
 GATEWAY, GATEWAY_ADMIN = "STRANGLER_GATEWAY_URL", "STRANGLER_GATEWAY_ADMIN_URL"
+TELEMETRY = "STRANGLER_TELEMETRY_URL"
 
 
 def home_variable(name: str) -> str:
@@ -45,6 +46,7 @@ def describe(config: Config, environment: Mapping[str, str], state: Path) -> Sys
         homes=homes,
         databases=databases.resolve(config, environment, state=state, embedded=None),
         modes=layout.modes(config, environment) | {"database": "named"},
+        telemetry=environment.get(TELEMETRY, "").rstrip("/"),
     )
 
 
@@ -67,7 +69,8 @@ def attach(root: Path, prepare: bool, detach: bool) -> None:
     """Work on a system that runs elsewhere, as the environment names it.
 
     STRANGLER_HOME_…_URL for each home, STRANGLER_GATEWAY_URL, STRANGLER_GATEWAY_ADMIN_URL, and the
-    databases' own variables. Every other verb then works on that system.
+    databases' own variables; STRANGLER_TELEMETRY_URL, if spans are to be taken. Every other verb then works
+    on that system.
     """
     config = configuration.load(root)
     state = prepare_state(config.root)

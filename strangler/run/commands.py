@@ -72,30 +72,6 @@ def ps(root: Path, as_json: bool) -> None:
         click.echo("Nothing runs here. `strangler run` starts everything.")
 
 
-@click.command(help="Show the log of a process; of `supervisor` too.")
-@click.argument("name")
-@click.option("--follow", "-f", is_flag=True, help="Go on as it grows.")
-@click.option(
-    "--lines", "-n", type=click.IntRange(0), default=50, show_default=True, help="How many of the last."
-)
-@click.pass_obj
-def logs(root: Path, name: str, follow: bool, lines: int) -> None:
-    config = configuration.load(root)
-    directory = config.root / STATE_DIRECTORY / "logs"
-    path = directory / f"{name}.log"
-    known = sorted(one.stem for one in directory.glob("*.log"))
-    if name not in known:
-        names = ", ".join(known) or "none yet; `strangler run` starts everything"
-        raise UsageError(f"There is no log of {name!r}. There are: {names}.")
-    with path.open(errors="replace") as file:
-        for line in file.readlines()[-lines or sys.maxsize :]:
-            click.echo(line, nl=False)
-        with contextlib.suppress(KeyboardInterrupt):
-            while follow:
-                click.echo(file.read(), nl=False)
-                time.sleep(0.2)
-
-
 @click.command(help="Stop the running system, in order.")
 @click.pass_obj
 def stop(root: Path) -> None:
@@ -120,7 +96,7 @@ def _already_up(config: Config, found: System, console: Console, port: int | Non
     if port and not found.gateway.endswith(f":{port}"):
         raise OtherPort(f"It already runs, at {found.gateway}, and stays there. `strangler stop` first.")
     console.print("It already runs.")
-    if leave:
+    if leave and config.capabilities:
         sys.exit(0 if _tour(config, found, console) else 1)
     _show_up(config, found, console)
 
@@ -147,12 +123,16 @@ def _run_here(config: Config, console: Console, port: int | None, leave: bool, n
         try:
             with _watching(console) as watch:
                 running = stack.enter_context(session.started(config, port=port, watch=watch))
-            if not no_tour:
+            toured = not no_tour and bool(config.capabilities)
+            if toured:
                 passed = _tour(config, running, console)
-                if leave:
-                    return 0 if passed else 1
+            elif not no_tour:
+                passed = True
+                console.print("No capability is declared, so there is nothing to tour.")
+            if leave:
+                return 0 if passed else 1
             is_up = True
-            return _stay(config, running, console, moved=not no_tour)
+            return _stay(config, running, console, moved=toured)
         except KeyboardInterrupt:
             console.print("\nStopping in order…")
             return 0 if is_up else INTERRUPTED

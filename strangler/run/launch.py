@@ -139,6 +139,7 @@ def clear(state: Path) -> None:
     if last and last.boot == board.boot_id():
         sweep.sweep(last.run, last.groups)
     (state / FILE_NAME).unlink(missing_ok=True)
+    shutil.rmtree(state / "metrics", ignore_errors=True)  # counts of processes that are gone
     for log in (state / "logs").glob("*.log"):
         if log.name != "supervisor.log":  # ours, and open
             log.replace(log.with_suffix(".log.1"))

@@ -1,4 +1,4 @@
-"""What runs on one machine: strangler.toml's processes, and the gateway and the comparator around them."""
+"""What runs on one machine: strangler.toml's processes, and around them the gateway, comparator and guard."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from strangler.config import Config, Process
 from strangler.run import databases, placeholders, ports, postgres
 from strangler.run.program import Health, Program, http_health, tcp_health
 from strangler.run.system import System
+from strangler.telemetry import tracing
 
 RABBITMQ = ("amqp", "amqps", "pyamqp")  # no other broker of Celery's keeps events
-POSTGRES, GATEWAY, COMPARATOR = "postgres", "gateway", "comparator"
+POSTGRES, GATEWAY, COMPARATOR, GUARD = "postgres", "gateway", "comparator", "guard"
+TELEMETRY = "telemetry"
 
 BuiltIns = Callable[[Config, System], list[Program]]
 
@@ -30,6 +32,7 @@ class Ports:
     gateway: int
     gateway_admin: int
     postgres: int
+    telemetry: int
     processes: Mapping[str, int]
 
 
@@ -40,10 +43,13 @@ def choose_ports(config: Config, wanted: int | None) -> Ports:
     """
     listening = [process.name for process in config.processes.values() if placeholders.listens(process)]
     gateway = ports.demand(wanted) if wanted else config.gateway.port
-    free = ports.free_ports(len(listening) + 3)
+    free = ports.free_ports(len(listening) + 4)
     if not gateway or not ports.is_free(gateway):
         gateway = free[2]
-    return Ports(gateway, free[0], free[1], dict(zip(listening, free[3:], strict=True)))
+    processes = dict(zip(listening, free[4:], strict=True))
+    if not config.gateway.declared and (door := config.homes[config.gateway.default].process):
+        processes[door] = gateway
+    return Ports(gateway, free[0], free[1], free[3], processes)
 
 
 def names(config: Config, embedded: bool) -> list[str]:
@@ -81,6 +87,7 @@ def describe(config: Config, chosen: Ports, urls: dict[str, str], modes: dict[st
         databases=urls,
         modes=modes,
         processes={name: _url(port) for name, port in chosen.processes.items()},
+        telemetry=_url(chosen.telemetry) if config.telemetry.sample else "",
     )
 
 
@@ -97,19 +104,23 @@ def modes(config: Config, environment: Mapping[str, str]) -> dict[str, str]:
 def declared(config: Config, system: System, chosen: Ports) -> list[Program]:
     """The processes of strangler.toml, filled in."""
     known = placeholders.values(config, system)
+    traced = tracing.environment(config, system)
     return [
-        _program(config, process, chosen.processes.get(process.name), known)
+        _program(config, process, chosen.processes.get(process.name), known, traced)
         for process in config.processes.values()
     ]
 
 
 def built_ins(config: Config, system: System) -> list[Program]:
-    """The gateway, behind every home, and the comparator behind the gateway."""
+    """The gateway behind every home, where one is declared; behind it the comparator and the guard."""
+    if not config.gateway.declared:
+        return []
     gateway = import_module("strangler.envoy.gateway")
     homes = frozenset(home.process for home in config.homes.values() if home.process)
     environment = placeholders.own_environment({}, placeholders.values(config, system))
     admin = urlsplit(system.gateway_admin).port or 0
     return [
+        *_receiver(system, environment),
         Program(
             name=GATEWAY,
             command=tuple(gateway.command(config, system)),
@@ -128,10 +139,37 @@ def built_ins(config: Config, system: System) -> list[Program]:
             directory=system.root,
             needs=frozenset({GATEWAY}),
         ),
+        Program(
+            name=GUARD,
+            command=(sys.executable, "-m", "strangler.control.guard"),
+            environment=environment,
+            directory=system.root,
+            needs=frozenset({GATEWAY}),
+        ),
     ]
 
 
-def _program(config: Config, process: Process, port: int | None, known: Mapping[str, str]) -> Program:
+def _receiver(system: System, environment: dict[str, str]) -> list[Program]:
+    """Whoever takes spans. Nobody needs it: what is sent before it is there is lost, and that is all."""
+    port = urlsplit(system.telemetry).port
+    if not port:
+        return []
+    command = (sys.executable, "-m", "strangler.telemetry.receiver", "--port", str(port))
+    return [
+        Program(
+            name=TELEMETRY,
+            command=command,
+            environment=environment,
+            directory=system.root,
+            health=http_health(port, "/health"),
+            port=port,
+        )
+    ]
+
+
+def _program(
+    config: Config, process: Process, port: int | None, known: Mapping[str, str], traced: Mapping[str, str]
+) -> Program:
     known = {**known, "port": str(port)} if port else known
     health: Health | None = None
     if port:
@@ -139,7 +177,11 @@ def _program(config: Config, process: Process, port: int | None, known: Mapping[
     return Program(
         name=process.name,
         command=tuple(placeholders.fill_all(process.command, known)),
-        environment=placeholders.own_environment(process.env, known),
+        environment={
+            **placeholders.own_environment(process.env, known),
+            **traced,
+            "OTEL_SERVICE_NAME": process.name,
+        },
         directory=str(config.root),
         needs=frozenset({POSTGRES, *process.needs}),  # where there is one
         prepare=tuple(tuple(placeholders.fill_all(one, known)) for one in process.prepare),

@@ -11,6 +11,8 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from strangler.config import FILE_NAME as DECLARED
+
 STATE_DIRECTORY = ".strangler"
 FILE_NAME = "system.json"
 ELSEWHERE = 0  # the supervisor of a system that somebody else runs (`strangler attach`)
@@ -24,7 +26,7 @@ class System:
     without a trailing slash, `homes` maps a home's name to its base URL, `databases` a database's name to a
     `postgresql://` URL. `modes` says for each of `database`, `broker` and `events` whether it is "embedded"
     or "named". `processes` maps the declared processes that listen here to their base URLs; none run here if
-    attached.
+    attached. `telemetry` is the base URL of whoever takes spans; "" where nobody does.
     """
 
     root: str
@@ -35,6 +37,7 @@ class System:
     databases: dict[str, str]
     modes: dict[str, str]
     processes: dict[str, str] = field(default_factory=dict)
+    telemetry: str = ""
 
     @property
     def state(self) -> Path:
@@ -58,6 +61,12 @@ class System:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(asdict(self), file, indent=2)
         draft.replace(target)
+
+
+def stamps(root: Path) -> list[int]:
+    """Other ones once a system starts anew under `root`, or strangler.toml is edited."""
+    paths = (root / STATE_DIRECTORY / FILE_NAME, root / DECLARED)
+    return [path.stat().st_mtime_ns if path.exists() else 0 for path in paths]
 
 
 def load(root: Path) -> System | None:

@@ -53,9 +53,12 @@ def live(seen: Board) -> RenderableType:
 def up(seen: Board, system: System, commands: list[str], welcome: str = "") -> RenderableType:
     """The table of a system that is up, where to look, and what to try."""
     where = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-    where.add_row("gateway", f"{system.gateway}/", Text("clients come in here", "dim"))
+    here = Text("clients come in here", "dim")
+    if system.gateway not in system.homes.values():
+        where.add_row("gateway", f"{system.gateway}/", here)
     for name, url in system.homes.items():
-        where.add_row(name, f"{url}/", Text("a home, asked directly", "dim"))
+        direct = Text("a home, asked directly", "dim")
+        where.add_row(name, f"{url}/", here if url == system.gateway else direct)
     if welcome:
         where.add_row("", welcome)
     where.add_row("logs", f"{system.state}/logs/", Text("one file each", "dim"))

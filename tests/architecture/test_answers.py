@@ -8,16 +8,15 @@ import subprocess
 import sys
 import urllib.parse
 from collections import Counter
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from strangler.config import load
+from tests.tree import ROOT, SETTINGS, skip_without
 
-ROOT = Path(__file__).parents[2]
+skip_without("extracted/catalog")
 READ = load(ROOT).capabilities["catalog.read"]
-SETTINGS = {"monolith": "monolith.settings", "catalog": "extracted.catalog.service.settings"}
 CALLERS = ("", "buyer1", "staff1", "staff2", "support1", "admin")
 
 # Asks this process's home everything on stdin; prints [status, content type, body] for each.

@@ -9,14 +9,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
 from strangler.chassis.inbox import subscriptions
 from strangler.chassis.outbox import restating
+from tests.tree import ROOT, skip_without
 
-ROOT = Path(__file__).parents[2]
+skip_without("monolith/*/events.py")
 MODULES = sorted(path.parent.name for path in (ROOT / "monolith").glob("*/events.py"))
 
 

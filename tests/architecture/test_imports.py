@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.tree import ROOT, SERVICES
+
 CONTRACTS, KNOTS = ".importlinter", "monolith/.importlinter"
 
 
@@ -80,7 +81,7 @@ def copy(tmp_path: Path) -> Path:
             CONTRACTS,
             "The chassis knows no control plane",
         ),
-        ("strangler/config.py", "import extracted.catalog", CONTRACTS, "The kit holds no business code"),
+        ("strangler/config.py", "import extracted", CONTRACTS, "The kit holds no business code"),
         (
             "strangler/config.py",
             "import django.conf",
@@ -102,6 +103,8 @@ def copy(tmp_path: Path) -> Path:
     ],
 )
 def test_an_import_that_must_not_be_breaks_its_contract(copy, file, statement, config, broken):
+    if file.startswith("extracted/") and not SERVICES:
+        pytest.skip("No service is in this tree: a later step brings one.")
     with (copy / file).open("a") as source:
         source.write(f"\n{statement}\n")
     result = lint(copy, config)
@@ -109,9 +112,12 @@ def test_an_import_that_must_not_be_breaks_its_contract(copy, file, statement, c
     assert f"{broken} BROKEN" in result.stdout
 
 
-def test_a_second_service_may_not_import_the_first(copy):
-    (copy / "extracted" / "hats").mkdir()
-    (copy / "extracted" / "hats" / "__init__.py").write_text("import extracted.catalog.models\n")
+def test_a_service_may_not_import_another_one(copy):
+    for service, statement in (("hats", "import extracted.shoes\n"), ("shoes", "")):
+        (copy / "extracted" / service).mkdir()
+        (copy / "extracted" / service / "__init__.py").write_text(statement)
+        for layer in ("urls", "api", "models"):
+            (copy / "extracted" / service / f"{layer}.py").write_text("")
     result = lint(copy, CONTRACTS)
     assert "Services meet on the wire BROKEN" in result.stdout
 

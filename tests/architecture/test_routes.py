@@ -7,15 +7,14 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from strangler.config import load
+from tests.tree import ROOT, SETTINGS, skip_without
 
-ROOT = Path(__file__).parents[2]
+skip_without("extracted/catalog")
 CONFIG = load(ROOT)
-SETTINGS = {"monolith": "monolith.settings", "catalog": "extracted.catalog.service.settings"}
 EXAMPLES = {"int": "7", "slug": "brakes", "str": "x", "path": "x/y", "uuid": "0" * 8}
 ROUTES = [
     (home, route)

@@ -6,15 +6,15 @@ import os
 import subprocess
 import sys
 import urllib.parse
-from pathlib import Path
 
 import psycopg
 import pytest
 from django.db import connection
 
 from strangler.config import load
+from tests.tree import ROOT, skip_without
 
-ROOT = Path(__file__).parents[2]
+skip_without("extracted/catalog")
 TABLES = list(load(ROOT).capabilities["catalog.read"].tables)
 
 COLUMNS = """

@@ -41,15 +41,15 @@ FROM generate_series(1, {ROWS}) AS n
 
 
 def run() -> list[Row]:
-    with _databases() as (owner, follower):
-        _run(owner, TABLE, FILL, "ANALYZE product")
-        _run(follower, TABLE)
+    with databases() as (owner, follower):
+        on(owner, TABLE, FILL, "ANALYZE product")
+        on(follower, TABLE)
         _follow(owner, follower)
         assert verify(owner, follower, ["product"]).equal
 
         def once(copy: list[str]) -> float:
-            _run(follower, "TRUNCATE product", "DROP SCHEMA IF EXISTS strangler_movement CASCADE")
-            _run(owner, "DROP SCHEMA IF EXISTS strangler_capture CASCADE", "CHECKPOINT")
+            on(follower, "TRUNCATE product", "DROP SCHEMA IF EXISTS strangler_movement CASCADE")
+            on(owner, "DROP SCHEMA IF EXISTS strangler_capture CASCADE", "CHECKPOINT")
             start = time.perf_counter()
             if "plain" in copy:
                 _plain(owner, follower)
@@ -87,7 +87,7 @@ def _plain(owner: str, follower: str) -> None:
 
 
 @contextmanager
-def _databases() -> Iterator[tuple[str, str]]:
+def databases() -> Iterator[tuple[str, str]]:
     """Two fresh databases, on the server that DATABASE_URL names or on an embedded one."""
     if named := os.environ.get("DATABASE_URL"):
         with _made(named) as urls:
@@ -105,7 +105,7 @@ def _databases() -> Iterator[tuple[str, str]]:
 def _made(server: str) -> Iterator[tuple[str, str]]:
     """The owner's database, and the follower's with a role that owns it, as the kit gives it one."""
     name, parts = f"strangler_bench_{secrets.token_hex(4)}", urlsplit(server)
-    _run(
+    on(
         server,
         f"CREATE ROLE {name} LOGIN PASSWORD '{name}'",
         f"CREATE DATABASE {name}_owner",
@@ -118,7 +118,7 @@ def _made(server: str) -> Iterator[tuple[str, str]]:
             urlunsplit(parts._replace(netloc=address, path=f"/{name}_follower")),
         )
     finally:
-        _run(
+        on(
             server,
             *(f"DROP DATABASE {name}_{side} WITH (FORCE)" for side in ("owner", "follower")),
             f"DROP ROLE IF EXISTS {name}_applier",
@@ -126,7 +126,7 @@ def _made(server: str) -> Iterator[tuple[str, str]]:
         )
 
 
-def _run(url: str, *statements: str) -> None:
+def on(url: str, *statements: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement)

@@ -8,12 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from strangler.compare.evidence import Watched
+from strangler.compare.footing import Footing, Laid
+from strangler.compare.store import Hour
 from strangler.config import Capability, Home
 from strangler.control.gates import GatewayView, Health
 from strangler.control.phases import MONOLITH, Phase
 from strangler.errors import StranglerError
 from strangler.movement.backfill import Progress
 from strangler.movement.windows import Lag
+
+VERSIONS = {"monolith": "1a", "catalog": "1a"}
+RULES = {"limits": "1f"}
+NOON = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,10 @@ class FakeEvidence:
         default_factory=lambda: {"monolith": [10.0] * 400, "catalog": [8.0] * 400}
     )
     slow: Sequence[object] = ()
+    since: datetime.datetime | None = NOON
+    laid: Laid | None = field(
+        default_factory=lambda: Laid(Footing(VERSIONS, RULES), NOON, "the comparator began")
+    )
 
     def slower(self, slack: float) -> Sequence[object]:
         return self.slow
@@ -134,16 +145,23 @@ class FakeSurroundings:
     kept: FakeContracts | None = field(default_factory=FakeContracts)
     calls: list[str] = field(default_factory=list)
     since: datetime.datetime | None = None  # the moment that evidence was last asked from
+    versions: dict[str, str] = field(default_factory=lambda: dict(VERSIONS))
+    hours: Sequence[Hour] = (Hour(1, comparable=400, answered=40),)  # what the guard sees
+    critical: Sequence[str] = ()
 
     def health(self, home: Home) -> Health:
         if self.unready and home.name == "catalog":
             return Health(home.name, False, self.unready)
-        return Health(home.name, True, "/health/ready answers 200")
+        return Health(home.name, True, "/health/ready answers 200", self.versions[home.name])
 
     def gateway(self, phases: Mapping[str, Phase]) -> GatewayView:
         if self.down:
             return GatewayView(None, revision(phases), detail=self.down)
         return GatewayView(revision(self.taken), revision(phases))
+
+    def rehearse(self, phases: Mapping[str, Phase]) -> None:
+        if self.refusal:
+            raise StranglerError(self.refusal)
 
     def publish(self, phases: Mapping[str, Phase]) -> str:
         self.calls.append("publish " + " ".join(f"{name}={phase}" for name, phase in sorted(phases.items())))
@@ -229,6 +247,12 @@ class FakeSurroundings:
         now, *later = self.seen  # one for each look, the last one for ever
         self.seen = later or now
         return now
+
+    def watched(self, capability: Capability, since: datetime.datetime) -> Watched:
+        return Watched(since, tuple(self.hours), tuple(self.critical))
+
+    def rules(self, capability: Capability) -> Mapping[str, str]:
+        return RULES
 
 
 class LastingSurroundings(FakeSurroundings):

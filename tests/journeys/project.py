@@ -144,6 +144,20 @@ class Project:
         """One GET through the gateway (or to `url`), as an anonymous client."""
         return ask((url or self.gateway) + path, **headers)
 
+    # ── Its databases ────────────────────────────────────────────────────────────────────────────
+
+    def database(self, home: str) -> str:
+        """The URL of a home's database."""
+        described = json.loads((self.root / ".strangler" / "system.json").read_text())
+        return str(described["databases"][home])
+
+    def on(self, home: str, *statements: str) -> list[tuple[Any, ...]]:
+        """SQL on a home's database; the rows of the last statement."""
+        with psycopg.connect(self.database(home), autocommit=True) as connection:
+            for statement in statements:
+                cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
     # ── Its files ────────────────────────────────────────────────────────────────────────────────
 
     @contextmanager

@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_standardized_errors",
+    "strangler.chassis.telemetry",
     "strangler.chassis.callsites",
     "strangler.chassis.fence",
     "strangler.chassis.outbox",
@@ -63,6 +64,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "strangler.chassis.health.HealthMiddleware",
+    "strangler.chassis.telemetry.middleware.TelemetryMiddleware",
     "strangler.chassis.fence.middleware.FenceMiddleware",
     "strangler.chassis.freshness.BehindMiddleware",
     "strangler.chassis.freshness.WrittenMiddleware",
@@ -117,7 +119,7 @@ EVENTS_SOURCE = "marketplace"  # as in the monolith: a product's events go on, w
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"json": {"()": "strangler.chassis.logs.JSONFormatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
 }

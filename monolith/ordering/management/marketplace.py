@@ -197,10 +197,11 @@ class Marketplace:
             )
 
     def catalog_product_watchers(self) -> Iterator[Row]:
-        """product_id, user_id: every third buyer watches two products."""
+        """product_id, user_id: every third buyer watches a product or two."""
         for buyer in range(self.first_buyer, self.users + 1, 3):
-            yield buyer % self.products + 1, buyer
-            yield buyer * 7 % self.products + 1, buyer
+            # In a large marketplace both may come to one product.
+            for product in dict.fromkeys((buyer % self.products, buyer * 7 % self.products)):
+                yield product + 1, buyer
 
     def ordering_order(self) -> Iterator[tuple[list[Row], ...]]:
         """An order with all that hangs on it: a list of rows for each of seed's ORDER_TABLES.

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ("catalog", "0002_pre_keep_author_names"),
+        ("catalog", "0001_pre_create_catalog"),
         ("ordering", "0001_pre_create_orders"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

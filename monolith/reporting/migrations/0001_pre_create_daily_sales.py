@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ("catalog", "0002_pre_keep_author_names"),
+        ("catalog", "0001_pre_create_catalog"),
     ]
 
     operations = [

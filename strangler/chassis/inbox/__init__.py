@@ -12,6 +12,7 @@ and in an application's handlers.py, which is found by itself:
 `python manage.py consume_events` hands the events over, from RabbitMQ or from the publishers' outboxes.
 """
 
+from strangler.chassis.inbox.bridge import CeleryBridge
 from strangler.chassis.inbox.subscriptions import NotNow, Subscription
 
-__all__ = ["NotNow", "Subscription"]
+__all__ = ["CeleryBridge", "NotNow", "Subscription"]

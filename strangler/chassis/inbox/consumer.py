@@ -40,9 +40,10 @@ class Intake:
     tag: int = 0
 
     def on_message(self, message: Any) -> None:
-        body = message.body if isinstance(message.body, bytes) else str(message.body).encode()
         headers = headers_of(message.properties.get("application_headers", {}))
-        self.waiting.append(Delivery.of(Message(headers, message.properties.get("content_type"), body)))
+        content_type = message.properties.get("content_type")
+        body = bytes(message.body) if message.body else b""
+        self.waiting.append(Delivery.of(Message(headers, content_type, body)))
         self.tag = message.delivery_tag
 
     def settle(self) -> None:
@@ -137,6 +138,7 @@ def _open(link: Any, subscription: Subscription) -> tuple[Intake, Intake]:
     queue, graveyard = broker.declare_subscription(channel, subscription.name, subscription.types)
     live, dead = Intake(subscription, channel), Intake(subscription, second, dead=True)
     for intake, name in ((dead, graveyard), (live, queue)):
+        intake.channel.auto_decode = False  # a body is bytes, whatever encoding it names
         intake.channel.basic_qos(0, subscription.prefetch, False)
         intake.channel.basic_consume(name, callback=intake.on_message)
     return live, dead

@@ -11,9 +11,9 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from strangler.chassis import envelope
+from strangler.chassis import envelope, metrics
 from strangler.chassis.envelope import Message, NotAnEvent
-from strangler.chassis.inbox.receiving import call, lock_keys, note_received, why
+from strangler.chassis.inbox.receiving import call, lock_keys, note_received, storable, why
 from strangler.chassis.inbox.subscriptions import NotNow, Subscription
 
 # Of each key the first; those that may move.
@@ -47,6 +47,7 @@ def settle(subscription: Subscription) -> int:
     for (key,) in _rows(MOVING, subscription.name):
         while _settle_first(subscription, key):
             settled += 1
+            metrics.handled.labels(subscription.name, "unparked").inc()
     return settled
 
 
@@ -73,7 +74,7 @@ def _settle_first(subscription: Subscription, key: str) -> bool:
     except Exception as error:
         if not event_id or connection.connection is None or not connection.is_usable():
             raise
-        reason = str(error) if isinstance(error, NotAnEvent) else why(error)
+        reason = storable(str(error)) if isinstance(error, NotAnEvent) else why(error)
         _rows(STILL_POISON, reason, subscription.name, event_id)
         return False
 

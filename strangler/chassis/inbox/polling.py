@@ -22,7 +22,7 @@ import psycopg
 from django.db import InterfaceError, OperationalError, connection
 
 from strangler.chassis import pulse
-from strangler.chassis.envelope import JSON_TYPE, Message
+from strangler.chassis.envelope import JSON_TYPE, Message, recorded_headers
 from strangler.chassis.inbox.parking import settle
 from strangler.chassis.inbox.receiving import Delivery, receive
 from strangler.chassis.inbox.subscriptions import NotNow, Owned, Subscription, attempt
@@ -32,7 +32,7 @@ POLL = 0.5  # seconds until an outbox is looked at without a notification
 logger = logging.getLogger(__name__)
 
 READ = """
-SELECT seq, key_seq, data::text, headers FROM strangler_outbox_event
+SELECT seq, key_seq, data::text, headers::text FROM strangler_outbox_event
 WHERE type = ANY(%(types)s) AND xid >= pg_snapshot_xmin(%(low)s::pg_snapshot) AND seq > %(reached)s
   AND pg_visible_in_snapshot(xid, %(high)s::pg_snapshot)
   AND NOT pg_visible_in_snapshot(xid, %(low)s::pg_snapshot)
@@ -156,5 +156,6 @@ def _wait(sessions: list[psycopg.Connection[Any]]) -> None:
             return
 
 
-def _delivery(key_seq: int, data: str, headers: dict[str, str]) -> Delivery:
-    return Delivery.of(Message(headers | {"ce-sequence": str(key_seq)}, JSON_TYPE, data.encode()))
+def _delivery(key_seq: int, data: str, headers: str) -> Delivery:
+    every = recorded_headers(headers) | {"ce-sequence": str(key_seq)}
+    return Delivery.of(Message(every, JSON_TYPE, data.encode()))

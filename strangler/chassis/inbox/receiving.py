@@ -17,7 +17,7 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from strangler.chassis import envelope, trace
+from strangler.chassis import envelope, metrics, trace
 from strangler.chassis.envelope import Envelope, Message, NotAnEvent
 from strangler.chassis.fence import is_fenced
 from strangler.chassis.inbox.subscriptions import NotNow, Subscription
@@ -31,11 +31,23 @@ SELECT pg_advisory_xact_lock(number) FROM (
     FROM unnest(%s::text[]) AS key ORDER BY number
 ) AS numbers
 """
-PARKED_KEYS = "SELECT DISTINCT key FROM strangler_inbox_parked WHERE subscription = %s AND key = ANY(%s)"
 RECEIVE = """
 INSERT INTO strangler_inbox_received (subscription, event_id, key, type, note, announced_at)
 SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
 ON CONFLICT DO NOTHING RETURNING event_id
+"""
+# The same for those whose key isn't parked, and the parked keys.
+TAKE = """
+WITH parked AS (
+    SELECT DISTINCT key FROM strangler_inbox_parked WHERE subscription = %s AND key = ANY(%s)
+), received AS (
+    INSERT INTO strangler_inbox_received (subscription, event_id, key, type, note, announced_at)
+    SELECT %s, come.* FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
+        AS come (event_id, key, type, note, announced_at)
+    WHERE NOT EXISTS (SELECT FROM parked WHERE parked.key = come.key)
+    ON CONFLICT DO NOTHING RETURNING event_id
+)
+SELECT ARRAY(SELECT key FROM parked), ARRAY(SELECT event_id FROM received)
 """
 PARK = """
 INSERT INTO strangler_inbox_parked
@@ -101,27 +113,31 @@ def receive(subscription: Subscription, deliveries: Sequence[Delivery]) -> None:
 def park(subscription: Subscription, delivery: Delivery, state: str, reason: str) -> None:
     """Put a delivery aside, as `poison` or `behind` one; one that is handled or parked already stays so."""
     event_id, key, type = delivery.identity
-    logger.warning("%s parks %s of %s (%s): %s", subscription.name, event_id, key, state, reason)
+    traced = trace.id_of(delivery.event.traceparent) if delivery.event else None
+    logger.warning(
+        "%s parks %s of %s (%s): %s", subscription.name, event_id, key, state, reason,
+        extra={"trace": traced} if traced else None,
+    )  # fmt: skip
+    metrics.handled.labels(subscription.name, "parked").inc()
+    headers = {storable(name): storable(value) for name, value in delivery.message.headers.items()}
     with connection.cursor() as cursor:
         cursor.execute(
             PARK,
             {
                 "subscription": subscription.name, "event_id": event_id, "key": key, "type": type,
-                "state": state, "reason": reason, "headers": json.dumps(dict(delivery.message.headers)),
-                "content_type": delivery.message.content_type, "body": delivery.message.body,
+                "state": state, "reason": storable(reason), "headers": json.dumps(headers),
+                "content_type": storable(delivery.message.content_type or "") or None,
+                "body": delivery.message.body,
             },
         )  # fmt: skip
 
 
 def call(subscription: Subscription, event: Envelope) -> None:
     """Hand an event to its handler, with its trace as the one of the work in hand."""
-    if event.note:
-        logger.warning("%s handles %s, but %s", subscription.name, event.id, event.note)
-    token = trace.current.set(event.traceparent)
-    try:
+    with trace.handling(event, subscription.name):
+        if event.note:
+            logger.warning("%s handles %s, but %s", subscription.name, event.id, event.note)
         subscription.handle(event)
-    finally:
-        trace.current.reset(token)
 
 
 def lock_keys(subscription: Subscription, keys: Iterable[str]) -> None:
@@ -132,34 +148,59 @@ def lock_keys(subscription: Subscription, keys: Iterable[str]) -> None:
 
 def note_received(subscription: Subscription, events: Sequence[Envelope]) -> set[str]:
     """Write down that these are handled now; returns the ids of those that weren't before."""
-    rows: list[tuple[Any, ...]] = [(one.id, one.key, one.type, one.note, one.time) for one in events]
     with connection.cursor() as cursor:
-        cursor.execute(RECEIVE, [subscription.name, *(list(column) for column in zip(*rows, strict=True))])
+        cursor.execute(RECEIVE, _columns(subscription, events))
         return {event_id for (event_id,) in cursor.fetchall()}
+
+
+def _take(subscription: Subscription, events: Sequence[Envelope]) -> tuple[set[str], set[str]]:
+    """Lock the keys, and write down what is handled now; returns the parked keys, and the ids of the rest
+    that weren't handled before."""
+    keys = sorted({one.key for one in events})
+    lock_keys(subscription, keys)
+    with connection.cursor() as cursor:
+        # A statement of its own: it sees what was committed while the lock was waited for.
+        cursor.execute(TAKE, [subscription.name, keys, *_columns(subscription, events)])
+        parked, received = cursor.fetchone()
+    return set(parked), set(received)
+
+
+def _columns(subscription: Subscription, events: Sequence[Envelope]) -> list[Any]:
+    rows: list[tuple[Any, ...]] = [(one.id, one.key, one.type, one.note, one.time) for one in events]
+    return [subscription.name, *(list(column) for column in zip(*rows, strict=True))]
 
 
 def why(error: BaseException) -> str:
     """What went wrong, in a sentence's length."""
     text = str(error) if type(error).__name__ == "Poison" else f"{type(error).__name__}: {error}"
-    return text[:2000]
+    return storable(text[:2000])
+
+
+def storable(text: str) -> str:
+    """The text without what PostgreSQL can't hold: NUL, and halves of characters."""
+    return text.encode(errors="replace").decode().replace("\0", "\N{SYMBOL FOR NULL}")
 
 
 def _handle(subscription: Subscription, batch: Sequence[tuple[Delivery, Envelope]]) -> None:
     """Handle a batch in one transaction; whatever a handler raises undoes it whole."""
-    keys = {event.key for _, event in batch}
+    handled: list[Envelope] = []
     with transaction.atomic():
-        lock_keys(subscription, keys)
-        with connection.cursor() as cursor:
-            cursor.execute(PARKED_KEYS, [subscription.name, sorted(keys)])
-            parked = {key for (key,) in cursor.fetchall()}
-        free = [event for _, event in batch if event.key not in parked]
-        fresh = note_received(subscription, free) if free else set()
+        parked, fresh = _take(subscription, [event for _, event in batch])
+        free = sum(event.key not in parked for _, event in batch)
+        if known := free - len(fresh):
+            logger.info("%s knows %d of %d events already", subscription.name, known, free)
         for delivery, event in batch:
             if event.key in parked:
                 park(subscription, delivery, "behind", "an earlier event of its key is parked")
             elif event.id in fresh:
                 fresh.discard(event.id)  # it may have come twice in one batch
                 call(subscription, event)
+                handled.append(event)
+    metrics.handled.labels(subscription.name, "handled").inc(len(handled))
+    for event in handled:
+        if event.time:
+            age = time.time() - event.time.timestamp()
+            metrics.event_seconds.labels(subscription.name).observe(max(0.0, age))
 
 
 def _handle_alone(subscription: Subscription, delivery: Delivery, event: Envelope) -> None:

@@ -49,7 +49,7 @@ def record(*events: Announcement, traceparent: str | None = None, using: str = "
     """
     connection = connections[using]
     _insist_on_transaction(using)
-    written = [envelope.write(one, traceparent=traceparent or trace.current.get()) for one in events]
+    written = [envelope.write(one, traceparent=traceparent or trace.current()) for one in events]
     rows: list[dict[str, str | int]] = [
         {
             "id": one.id, "key": one.key, "type": one.type, "version": one.version,
@@ -60,6 +60,7 @@ def record(*events: Announcement, traceparent: str | None = None, using: str = "
     with connection.cursor() as cursor:  # each statement for all events goes in one trip to the server
         cursor.executemany(LOCK, [[key] for key in sorted({one.key for one, _ in written})])
         cursor.executemany(RECORD, rows)
+    trace.note_recorded({one.id: one.type for one, _ in written})
     return [one.id for one, _ in written]
 
 

@@ -8,7 +8,6 @@ was confirmed but not marked, because the relay was killed in between, is sent a
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import time
 from collections import deque
@@ -21,16 +20,15 @@ import amqp
 import psycopg
 from django.db import InterfaceError, OperationalError, connection
 
-from strangler.chassis import broker, pulse
-from strangler.chassis.envelope import JSON_TYPE
+from strangler.chassis import broker, metrics, pulse, trace
+from strangler.chassis.envelope import JSON_TYPE, recorded_headers
 from strangler.chassis.outbox.recording import CHANNEL
 
 PARTITIONS = 16
 BATCH = 500  # events that are read, and marked, at a time
 IN_FLIGHT = 500  # events that the broker may owe a confirmation for
 POLL = 1.0  # seconds until the outbox is looked at without a notification
-LEASE_EVERY = 1.0  # seconds between two looks for partitions that have become free
-CONFIRMED_WITHIN = 30.0  # seconds of silence after which the broker is connected to anew
+LEASE_EVERY = 0.5  # seconds between two looks for partitions that have become free
 HELD_FOR = 0.5  # seconds that a refused event waits at first; twice as long each time, a minute at most
 _LEASES = 0x57A2  # class of our advisory locks
 
@@ -45,7 +43,8 @@ SELECT DISTINCT key FROM strangler_outbox_event
 WHERE published_at IS NULL AND attempts > 0 AND available_at > clock_timestamp()
 """
 WAITING = """
-SELECT seq, key, key_seq, type || '.v' || version, data::text, headers::text FROM strangler_outbox_event
+SELECT seq, id::text, key, key_seq, type || '.v' || version, data::text, headers::text
+FROM strangler_outbox_event
 WHERE published_at IS NULL AND partition = ANY(%s) AND key <> ALL(%s)
   AND seq <> ALL(%s)
 ORDER BY seq LIMIT %s
@@ -67,6 +66,7 @@ class Row:
     """A recorded event on its way out; `body` is its data as JSON."""
 
     seq: int
+    id: str
     key: str
     key_seq: int
     type: str
@@ -83,6 +83,7 @@ class Flight:
     sent: dict[int, Row] = field(default_factory=dict)  # by delivery tag
     confirmed: list[int] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
+    spans: dict[int, Any] = field(default_factory=dict)  # by delivery tag, of events whose trace is recorded
 
     def add(self, rows: Iterable[Row]) -> None:
         for row in rows:
@@ -106,16 +107,16 @@ class Flight:
                 del self.waiting[row.key]
 
     def on_nack(self, tag: int, multiple: bool) -> None:
-        for row in self._answered(tag, multiple):
+        for row in self._answered(tag, multiple, refused=True):
             self.refused.append(row.seq)
             # The later ones of its key are read again once it is no longer held.
             del self.waiting[row.key]
 
-    def _answered(self, tag: int, multiple: bool) -> list[Row]:
-        if not multiple:
-            return [self.sent.pop(tag)]
+    def _answered(self, tag: int, multiple: bool, *, refused: bool = False) -> list[Row]:
         # Tags rise in the order of sending, and a dict keeps it.
-        tags = list(itertools.takewhile(lambda one: one <= tag, self.sent))
+        tags = list(itertools.takewhile(lambda one: one <= tag, self.sent)) if multiple else [tag]
+        for one in tags:
+            trace.published(self.spans.pop(one, None), refused=refused)
         return [self.sent.pop(one) for one in tags]
 
 
@@ -189,28 +190,33 @@ class Relay:
     def _send(self, flight: Flight, channel: Any, exchange: str, tags: Iterator[int]) -> None:
         while flight.ready and len(flight.sent) < IN_FLIGHT:
             row = flight.waiting[flight.ready.popleft()].popleft()
-            flight.sent[next(tags)] = row
+            tag = next(tags)
+            flight.sent[tag] = row
+            if span := trace.publishing(row.type, row.headers):
+                flight.spans[tag] = span
             message = channel.prepare_message(
                 row.body.encode(),
                 content_type=JSON_TYPE,
                 headers=row.headers | {"ce-sequence": str(row.key_seq)},
-                properties={"delivery_mode": 2, "message_id": row.headers["ce-id"]},
+                properties={"delivery_mode": 2, "message_id": row.id},
             )
             channel.basic_publish(message, exchange, row.type)
 
     def _hear(self, link: Any) -> None:
         """Wait for a word of the broker, and take in what else it has said."""
         try:
-            link.drain_events(timeout=CONFIRMED_WITHIN)
+            link.drain_events(timeout=broker.CONFIRMED_WITHIN)
         except TimeoutError:
-            raise BrokerSilent(f"a broker that confirmed nothing in {CONFIRMED_WITHIN:.0f} s") from None
+            raise BrokerSilent(
+                f"a broker that confirmed nothing in {broker.CONFIRMED_WITHIN:.0f} s"
+            ) from None
 
     def _read(self, session: psycopg.Connection[Any], flight: Flight) -> list[Row]:
         held = [key for (key,) in session.execute(HELD)]
         rows = session.execute(WAITING, [self._leased, held, flight.here, BATCH])
         return [
-            Row(seq, key, key_seq, type, body, json.loads(headers))
-            for seq, key, key_seq, type, body, headers in rows
+            Row(seq, id, key, key_seq, type, body, recorded_headers(headers))
+            for seq, id, key, key_seq, type, body, headers in rows
         ]
 
     def _settle(self, session: psycopg.Connection[Any], flight: Flight) -> int:
@@ -219,8 +225,10 @@ class Relay:
         if count:
             session.execute(MARK, [flight.confirmed])
             flight.confirmed.clear()
+            metrics.relayed.labels("published").inc(count)
         if flight.refused:
             session.execute(HOLD, ["the broker refused it", HELD_FOR, flight.refused])
+            metrics.relayed.labels("refused").inc(len(flight.refused))
             flight.refused.clear()
         return count
 

@@ -40,7 +40,7 @@ def bearer(db: None) -> Callable[[str], Any]:
 
     from strangler.chassis.identity import Caller, sign
 
-    from .rows import a_person, a_seller
+    from .rows import a_person, a_seller, an_employment
 
     key = ECKey.import_key(json.loads(Path(os.environ["IDENTITY_KEY_FILE"]).read_text()))
     employers = {"staff": "Rugs and Rotors", "other_staff": "Rivals"}
@@ -49,8 +49,12 @@ def bearer(db: None) -> Callable[[str], Any]:
         client = APIClient()
         if role != "anonymous":
             word = "seller_staff" if role in employers else role
-            sellers = (a_seller(employers[role]).pk,) if role in employers else ()
-            caller = Caller(str(a_person(role, word)), word, sellers, name=role)
+            person, sellers = a_person(role, word), ()
+            if role in employers:
+                seller = a_seller(employers[role])
+                an_employment(person, seller)
+                sellers = (seller.pk,)
+            caller = Caller(str(person), word, sellers, name=role)
             client.credentials(HTTP_AUTHORIZATION=f"Bearer {sign(caller, key, lifetime=60)}")
         return client
 

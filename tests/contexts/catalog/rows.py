@@ -17,7 +17,15 @@ def a_person(name: str = "ada", role: str = "buyer") -> int:
     if "identity" not in apps.app_configs:
         return sum(name.encode())
     users = apps.get_app_config("identity").get_model("User").objects
-    return users.get_or_create(username=name, defaults={"role": role, "email": f"{name}@example.com"})[0].pk
+    known = {"role": role, "email": f"{name}@example.com", "first_name": name.title()}
+    return users.get_or_create(username=name, defaults=known)[0].pk
+
+
+def an_employment(person: int, seller: Any) -> None:
+    """Somebody works for a seller: where identity lives, its rows say so; elsewhere the token alone does."""
+    if "identity" in apps.app_configs:
+        employments = apps.get_app_config("identity").get_model("SellerStaff").objects
+        employments.get_or_create(user_id=person, seller_id=seller.pk)
 
 
 def a_seller(name: str = "Rugs and Rotors", **fields: Any) -> Any:

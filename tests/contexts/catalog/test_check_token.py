@@ -10,6 +10,8 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 from rest_framework.test import APIClient
 
+from tests.contexts.catalog.rows import a_person
+
 URL = "/api/catalog/products/"
 
 
@@ -38,7 +40,7 @@ def ask_with(value):
 
 
 def test_a_good_token_is_taken(db, key):
-    assert ask_with(f"Bearer {token(key)}").status_code == 200
+    assert ask_with(f"Bearer {token(key, sub=str(a_person('ada', 'admin')))}").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ def test_tokens_are_issued_for_subjects_on_stdin(db, published, monkeypatch, cap
 @pytest.mark.parametrize("role", ["buyer", "seller_staff", "support", "admin"])
 def test_a_session_and_its_token_are_the_same_caller(db, role):
     user = a_user("ada", role)
-    seller = a_seller(staff=(user,))
+    seller = a_seller(staff=(user,) if role == "seller_staff" else ())
     for status in ("active", "draft", "retired"):
         a_product(status.upper(), status=status, seller=seller)
     session, bearer = APIClient(), APIClient()

@@ -33,12 +33,14 @@ def token_for(name: str) -> str:
 class RugHome:
     """One home. `bug` seeds one of BUGS, or "late": each price is right from its second answer on, as after a
     write. `quirk` may be "clock", a field that is never twice the same. `pace` is the time for an answer, in
-    seconds. `prices` gives a rug's price in cents."""
+    seconds, `version` what it tells with its health. `prices` gives a rug's price in cents.
+    """
 
     name: str
     bug: str = ""
     quirk: str = ""
     pace: float = 0.001
+    version: str = "1a"
     prices: Callable[[int], int] = lambda number: 4990 + 37 * number
     asked: list[tuple[str, str, str]] = field(default_factory=list)  # target, Host, Authorization
     exchanged: int = 0
@@ -103,6 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
             name = self.headers.get("Cookie", "").partition("sessionid=")[2]
             status, body = (200, {}) if name in ROLES else (401, {})
             headers = {"Authorization": f"Bearer {token_for(name)}"} if name in ROLES else {}
+        elif self.path == "/health/ready":
+            status, body = 200, {"status": "ready", "version": self.home.version}
         else:
             authorization = self.headers.get("Authorization", "")
             self.home.asked.append((self.path, self.headers["Host"], authorization))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from strangler.compare.latency import bounds, quantile, slower
+from strangler.compare.latency import bounds, lasting_bounds, quantile, samples_for_bounds, slower
 
 ROUTE = "GET /api/rugs/"
 
@@ -56,6 +56,35 @@ def test_bounds_enclose_the_quantile_as_often_as_they_say() -> None:
         low, high = low + (lower > 0.95), high + (upper < 0.95)
     assert low <= 65
     assert high <= 65
+
+
+def test_lasting_bounds_are_wrong_less_often_than_they_say_though_one_looks_at_every_sample() -> None:
+    low = high = plain = 0
+    for seed in range(200):
+        draw, values = random.Random(seed), []
+        wrong = [False] * 3
+        for _ in range(400):
+            values.append(draw.random())
+            lower, upper = lasting_bounds(values, 0.05)
+            wrong[0] |= lower > 0.95
+            wrong[1] |= upper < 0.95
+            if len(values) % 10 == 0:
+                wrong[2] |= bounds(values, 0.05)[1] < 0.95
+        low, high, plain = low + wrong[0], high + wrong[1], plain + wrong[2]
+    assert low + high <= 10  # both together, out of 200
+    assert plain > 20  # what looking again and again at a bound for one look comes to
+
+
+def test_eighty_values_bound_the_95th_percentile_for_ever_and_seventy_nine_do_not() -> None:
+    assert samples_for_bounds(0.025) == 80
+    assert lasting_bounds(list(range(80)), 0.025)[1] == 79
+    assert lasting_bounds(list(range(79)), 0.025)[1] == float("inf")
+    assert lasting_bounds([], 0.025) == (0.0, float("inf"))
+
+
+def test_lasting_bounds_close_in_on_the_quantile() -> None:
+    lower, upper = lasting_bounds(list(range(1, 4001)), 0.025)
+    assert 0.93 < lower / 4000 < 0.95 < upper / 4000 < 0.965
 
 
 def test_quantiles_are_values_that_were_seen() -> None:

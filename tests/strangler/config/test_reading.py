@@ -8,8 +8,10 @@ import pytest
 
 from strangler import config
 from strangler.errors import ConfigError, UsageError
+from tests.tree import ROOT as PROJECT
+from tests.tree import skip_without
 
-PROJECT = Path(__file__).resolve().parents[3]
+skip_without("extracted/catalog")  # what is spoiled here is the last step's strangler.toml
 TEXT = (PROJECT / config.FILE_NAME).read_text()
 
 
@@ -90,3 +92,21 @@ def test_a_directory_without_the_file_is_refused(tmp_path: Path) -> None:
 def test_a_request_belongs_to_one_route_or_to_none(method: str, path: str, route: str | None) -> None:
     found = config.load(PROJECT).capability("catalog.read").route_of(method, path)
     assert (str(found) if found else None) == route
+
+
+def test_without_a_gateway_clients_come_in_at_the_one_home() -> None:
+    alone = '[project]\nname = "shop"\n[homes.shop]\nurl = "http://127.0.0.1:8001"\n'
+    gateway = config.parse(alone, PROJECT).gateway
+    assert (gateway.declared, gateway.default) == (False, "shop")
+
+
+@pytest.mark.parametrize(
+    "more",
+    ['[homes.other]\nurl = "http://127.0.0.1:8002"\n', '[capabilities."a.read"]\nkind = "read"\n'],
+    ids=["two homes", "a capability"],
+)
+def test_a_gateway_that_is_needed_is_missed(more: str) -> None:
+    with pytest.raises(ConfigError, match=r"\[gateway\] is missing"):
+        config.parse(
+            '[project]\nname = "shop"\n[homes.shop]\nurl = "http://127.0.0.1:8001"\n' + more, PROJECT
+        )

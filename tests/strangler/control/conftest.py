@@ -106,6 +106,7 @@ def golden() -> Callable[[str, str], None]:
         text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "2026-01-31 12:00:00 UTC", text)
         text = re.sub(r"since \d\d:\d\d:\d\d UTC", "since 12:00:00 UTC", text)
         text = re.sub(r"(Done in|done after|failed after|undone after) \d+\.\d\d s", r"\1 0.01 s", text)
+        text = re.sub(r"Looked \d+ s ago", "Looked 1 s ago", text)
         path = GOLDEN / f"{name}.txt"
         if os.environ.get("UPDATE_GOLDEN"):
             path.write_text(text)

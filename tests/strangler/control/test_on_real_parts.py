@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from strangler.compare.footing import Footing, Laid
 from strangler.config import Capability, Config
 from strangler.control import transition
 from strangler.control.desk import Desk, at_desk
@@ -24,7 +25,7 @@ from strangler.control.status import look
 from strangler.control.surroundings import Actual
 from strangler.control.text import status as status_text
 from strangler.run.system import System
-from tests.fakes.control_surroundings import FakeContracts, FakeEvidence
+from tests.fakes.control_surroundings import NOON, VERSIONS, FakeContracts, FakeEvidence
 from tests.strangler.envoy.edge import SHOP, Edge, shop
 
 PROJECT = Path(__file__).parents[3]
@@ -105,7 +106,8 @@ class WithEvidence(Actual):
     """The real surroundings, with more traffic behind them than a test has time for."""
 
     def evidence(self, capability, since):
-        return FakeEvidence(captured=4000, comparable=4000, shapes=4000)
+        laid = Laid(Footing(VERSIONS, self.rules(capability)), NOON, "the comparator began")
+        return FakeEvidence(captured=4000, comparable=4000, shapes=4000, laid=laid)
 
     def contracts(self, capability):
         return FakeContracts()
@@ -124,6 +126,7 @@ def test_a_capability_moves_on_real_parts(loom: Loom) -> None:
             transition.advance_at(desk, RUGS, Phase("canary", 50))
         assert [gate.name for gate in held.value.plan.held] == [
             "contracts",
+            "footing",
             "coverage",
             "answers",
             "critical",

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from strangler.cli import VERBS, main
-from strangler.control import transition
+from strangler.control import guard, transition
 from strangler.control.desk import Desk, operators_name
-from strangler.control.phases import SHADOW, SWITCHED, Phase
+from strangler.control.phases import MONOLITH, SHADOW, SWITCHED, Phase
+from strangler.control.store import GUARD
 from strangler.movement.windows import Lag
 from tests.fakes.control_surroundings import (
     NO_EVIDENCE,
@@ -35,6 +36,7 @@ def at(desk: Desk) -> Callable[[Phase], None]:
         for one in (SHADOW, TENTH, SWITCHED):
             if desk.store.standing(RUGS).phase != phase:
                 transition.advance_at(desk, RUGS, one)
+        guard.look(replace(desk, by=GUARD), RUGS)
 
     return at
 
@@ -126,10 +128,12 @@ def test_status_as_json_says_the_same(strangler: Terminal, at: Callable[[Phase],
     assert (one["phase"], one["wanted"], one["next"]) == ("canary=10", "switched", "switched")
     assert one["gateway"]["agrees"] is True
     assert one["evidence"]["comparable"] == 400
-    assert [gate["passed"] for gate in one["gates"]] == [True] * 9
+    assert [gate["passed"] for gate in one["gates"]] == [True] * 10
     assert one["following"]["lag"] == {"rows": 0, "seconds": 0.0}
     assert one["following"]["follower"] == {"lives": True, "word_age": 0.4, "held": None}
     assert one["following"]["verified"]["equal"] is True
+    assert one["guard"]["lives"] is True
+    assert one["evidence"]["counts"] == "counts from 2026-01-31 12:00:00 UTC, when the comparator began"
 
 
 # ── plan ─────────────────────────────────────────────────────────────────────────────────────────
@@ -246,13 +250,20 @@ def test_a_phase_that_is_left_out_is_named(strangler: Terminal, golden: Golden) 
     golden("apply_too_far", shown.text)
 
 
-def test_apply_after_a_reverse_says_so_and_goes_one_phase(
+def test_after_a_reverse_the_file_moves_nothing_until_somebody_names_a_phase(
     strangler: Terminal, golden: Golden, at: Callable[[Phase], None], desk: Desk
 ) -> None:
     at(SWITCHED)
     strangler("reverse catalog.read", by="bert@loom")
-    golden("apply_after_reverse", strangler("apply").text)
-    assert desk.store.standing(RUGS).phase == SHADOW
+    for line in ("apply", "apply catalog.read", "apply --dry-run"):
+        assert strangler(line).exit_code == 4
+    golden("apply_after_reverse", strangler("apply catalog.read").text)
+    assert strangler("plan --check").exit_code == 3
+    assert desk.store.standing(RUGS).phase == MONOLITH
+
+    assert strangler("apply catalog.read shadow").exit_code == 0
+    assert strangler("apply").exit_code == 0  # and the file counts again
+    assert desk.store.standing(RUGS).phase == TENTH
 
 
 def test_apply_to_where_it_is_has_nothing_to_do(strangler: Terminal, at: Callable[[Phase], None]) -> None:

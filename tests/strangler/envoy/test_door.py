@@ -98,7 +98,7 @@ def test_each_request_is_written_down_without_its_query(edge: Edge) -> None:
     number = reply.headers["x-request-id"]
     until(lambda: number in log.read_text())
     text = log.read_text()
-    line = next(one for one in map(json.loads, text.splitlines()) if one["id"] == number)
+    line = next(one for one in map(json.loads, text.splitlines()) if one["request"] == number)
     assert (line["home"], line["capability"], line["status"]) == ("monolith", "catalog.read", 200)
     assert line["path"] == PRODUCTS
     assert line["route"].startswith("catalog.read, everybody")

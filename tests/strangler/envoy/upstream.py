@@ -32,7 +32,7 @@ def answer(
         return 200, [], {}
     if path == "/_taken":
         return 200, [], {"taken": taken}
-    told = {"home": name, "method": method, "target": target, "headers": headers}
+    told = {"home": name, "version": "1a", "method": method, "target": target, "headers": headers}
     if path == "/_asked":
         return 200, [], dict(asked)
     if capability := dict(headers).get("x-strangler-capability"):

@@ -22,6 +22,7 @@ TABLES = (
     "strangler_outbox_event, strangler_outbox_key, strangler_inbox_received, strangler_inbox_parked, "
     "strangler_inbox_position, rugs_change, rugs_seen, rugs_repaired"
 )
+EXCHANGES = ("events", "events.tasks", "events.unrouted", "rugs.prices.dead")
 QUEUES = ("rugs.prices", "rugs.prices.dead", "events.unrouted")
 
 
@@ -48,9 +49,12 @@ class Shop:
             cursor = database.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
-        """A management command as a process of its own."""
-        return subprocess.Popen([sys.executable, "-m", "django", *command], cwd=ROOT, env=self.environment)
+    def start(self, *command: str, **changed: str) -> subprocess.Popen[str]:
+        """A management command as a process of its own, with something changed in its environment."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "django", *command], cwd=ROOT, env=self.environment | changed,
+            stderr=subprocess.PIPE if changed else None, text=True,
+        )  # fmt: skip
 
 
 @contextmanager
@@ -111,7 +115,7 @@ def broker_url() -> Iterator[str]:
     with amqp(url) as channel:
         for name in QUEUES:
             channel.queue_delete(NAMESPACE + name)
-        for name in ("events", "events.unrouted", "rugs.prices.dead"):
+        for name in EXCHANGES:
             channel.exchange_delete(NAMESPACE + name)
 
 

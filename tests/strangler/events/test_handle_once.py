@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psycopg
+import pytest
 
 from tests.strangler.events.conftest import NAMESPACE, amqp
 from tests.strangler.events.delivering import deliver, seen
@@ -157,3 +158,14 @@ def test_older_version_is_brought_up_to_the_one_that_is_read(shops):
     publisher("announce", "rug-1", [1], kind="v1")
     deliver(*shops)
     assert subscriber.rows("SELECT n, currency FROM rugs_seen") == [(1, "DEM")]
+
+
+@pytest.mark.parametrize("command", ["relay_events", "consume_events"])
+def test_who_starts_before_the_broker_waits_for_it(embedded, command):
+    nobody = "amqp://guest:guest@127.0.0.1:9//"
+    process = embedded[1].start(command, EVENTS_BROKER_URL=nobody)
+    try:
+        assert "tries again" in process.stderr.readline()
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,50 +1,98 @@
-"""Thousands of events while relay and consumer are killed: every effect exactly once, in order per key."""
+"""A small fire: writers, relay, consumer and servers die, and every effect is there once, in order per key.
+
+The full size is `make fire`.
+"""
 
 from __future__ import annotations
 
-import itertools
-import random
-import signal
-import subprocess
-import sys
-import time
+import os
+from dataclasses import replace
 
-EVENTS, KEYS, WRITERS, KILLS = 3000, 200, 4, 4
-SETTLED_WITHIN = 40.0  # seconds
-ORDER = "SELECT {key}, array_agg(event_id ORDER BY position) FROM {table} GROUP BY 1"
+import psycopg
+import pytest
+
+from tests.strangler.events.fire.aftermath import clear_up
+from tests.strangler.events.fire.burning import SAMPLE, burn
+from tests.strangler.events.fire.verdict import Verdict, verdict
+from tests.strangler.events.fire.ways import WAYS
+from tests.strangler.events.rabbit import NoRabbit, program
+
+SEED = 7
+WHOLE = Verdict(committed=4, handled=4, lost=0, doubled=0, reordered=0, unwanted=0)
+TABLES = """
+CREATE TABLE rugs_change (position bigint GENERATED ALWAYS AS IDENTITY, event_id text, rug text, n integer);
+CREATE TABLE rugs_seen (position bigint GENERATED ALWAYS AS IDENTITY, event_id text, rug text, n integer);
+INSERT INTO rugs_change (event_id, rug, n)
+VALUES ('a', 'r1', 1), ('b', 'r1', 2), ('c', 'r2', 3), ('d', 'r1', 4);
+INSERT INTO rugs_seen (event_id, rug, n)
+VALUES ('c', 'r2', 3), ('a', 'r1', 1), ('b', 'r1', 2), ('d', 'r1', 4);
+"""
 
 
-def test_every_effect_happens_once_and_in_order_though_processes_are_killed(shops):
-    publisher, subscriber = shops
-    starts = [lambda: subscriber.start("consume_events", "--verbosity", "0")]
-    if subscriber.environment["EVENTS_BROKER_URL"]:
-        starts.append(lambda: publisher.start("relay_events", "--verbosity", "0"))
-    running = [start() for start in starts]
-    writer = subprocess.Popen(
-        [sys.executable, "-c", f"from tests.strangler.events.project import shell; shell.django.setup(); "
-         f"shell.announce_many({EVENTS}, {KEYS}, {WRITERS})"],
-        env=publisher.environment,
-    )  # fmt: skip
-    chance = random.Random(7)
-    try:
-        for number, _ in itertools.product(range(len(starts)), range(KILLS)):
-            time.sleep(0.7 + chance.random())
-            running[number].send_signal(signal.SIGKILL)
-            running[number].wait(10)
-            running[number] = starts[number]()
-        assert writer.wait(60) == 0
-        deadline = time.monotonic() + SETTLED_WITHIN
-        while subscriber.rows("SELECT count(*) FROM rugs_seen")[0][0] < EVENTS:
-            assert time.monotonic() < deadline, subscriber.rows("SELECT count(*) FROM rugs_seen")
-            time.sleep(0.2)
-        time.sleep(0.5)  # what would come twice, would come now
-    finally:
-        for one in (*running, writer):
-            one.terminate()
-            one.wait(10)
-    assert subscriber.rows("SELECT count(*), count(DISTINCT event_id) FROM rugs_seen") == [(EVENTS, EVENTS)]
-    committed = dict(publisher.rows(ORDER.format(key="rug", table="rugs_change")))
-    handled = dict(subscriber.rows(ORDER.format(key="rug", table="rugs_seen")))
-    assert len(committed) == KEYS
-    assert handled == committed
-    assert subscriber.rows("SELECT count(*) FROM strangler_inbox_parked") == [(0,)]
+@pytest.fixture(params=list(WAYS))
+def ground(request):
+    if request.param == "broker":
+        try:
+            program()
+        except NoRabbit as reason:
+            if os.environ.get("CI"):
+                pytest.fail(f"{reason}, and CI has to see a broker burn.")
+            pytest.skip(str(reason))
+    with WAYS[request.param]() as there:
+        yield there
+
+
+@pytest.mark.timeout(400)
+def test_every_effect_is_there_once_and_in_order_whatever_dies(ground):
+    publisher, subscriber, server = ground
+    outcome = burn(publisher, subscriber, server, SAMPLE, SEED)
+    assert outcome.at_work, "nobody was killed while there was work"
+    assert outcome.verdict.good, outcome.verdict
+    assert outcome.busy < 0.5, "relay and consumer wait for a server that is away"
+    found = clear_up(publisher, subscriber)
+    whole = replace(WHOLE, committed=SAMPLE.events, handled=SAMPLE.events)
+    assert found == whole, "the poisoned key's are there too, once it has been edited"
+
+
+@pytest.fixture(scope="module")
+def small(database):
+    """Changes and effects in one database, which fit."""
+    url = database("verdict")
+    with psycopg.connect(url, autocommit=True) as session:
+        session.execute(TABLES)
+    return url
+
+
+@pytest.mark.parametrize(
+    ("amiss", "found"),
+    [
+        ("SELECT", WHOLE),
+        ("DELETE FROM rugs_seen WHERE event_id = 'd'", replace(WHOLE, handled=3, lost=1)),
+        (
+            "INSERT INTO rugs_seen (event_id, rug, n) VALUES ('d', 'r1', 4)",
+            replace(WHOLE, handled=5, doubled=2, reordered=1),
+        ),
+        (
+            "UPDATE rugs_seen SET event_id = CASE event_id WHEN 'a' THEN 'b' ELSE 'a' END WHERE n < 3",
+            replace(WHOLE, reordered=2),
+        ),
+        ("UPDATE rugs_seen SET event_id = 'rolled back' WHERE n = 4", replace(WHOLE, lost=1, unwanted=1)),
+    ],
+    ids=["nothing", "lost", "doubled", "reordered", "of a transaction that was rolled back"],
+)
+def test_verdict_finds_what_is_amiss(small, amiss, found):
+    with psycopg.connect(small, autocommit=True) as session:
+        before = session.execute("SELECT event_id, rug, n FROM rugs_seen ORDER BY position").fetchall()
+        session.execute(amiss)
+        try:
+            assert verdict(small, small) == found
+            assert found.good is (amiss == "SELECT")
+        finally:
+            session.execute("TRUNCATE rugs_seen")
+            session.cursor().executemany(
+                "INSERT INTO rugs_seen (event_id, rug, n) VALUES (%s, %s, %s)", before
+            )
+
+
+def test_verdict_on_nothing_is_not_good():
+    assert not replace(WHOLE, committed=0, handled=0).good

@@ -9,9 +9,12 @@ from typing import Any
 from django.db import connection
 
 from strangler.chassis.envelope import Envelope
-from strangler.chassis.inbox import NotNow, Subscription
+from strangler.chassis.inbox import CeleryBridge, NotNow, Subscription
 
 prices = Subscription("rugs.prices", batch=int(os.environ.get("RUGS_BATCH", "20")))
+
+if os.environ.get("RUGS_BRIDGE"):
+    tasks = CeleryBridge("rugs.tasks", forwards=("rugs.price_changed",))
 
 
 @prices.on("rugs.price_changed", version=2)

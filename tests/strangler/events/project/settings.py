@@ -15,3 +15,9 @@ EVENTS_SOURCE = "rugs"
 EVENTS_BROKER_URL = os.environ.get("EVENTS_BROKER_URL", "")
 EVENTS_NAMESPACE = os.environ.get("EVENTS_NAMESPACE", "")
 EVENTS_PUBLISHERS = json.loads(os.environ.get("EVENTS_PUBLISHERS", "{}"))
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"stderr": {"class": "logging.StreamHandler"}},
+    "loggers": {"strangler": {"handlers": ["stderr"], "level": "INFO"}},
+}

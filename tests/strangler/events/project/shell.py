@@ -11,6 +11,8 @@ import django
 from django.core.management import call_command
 from django.db import connection, transaction
 
+CHANGE = "INSERT INTO rugs_change (event_id, rug, n) VALUES (%s, %s, %s)"
+
 
 def migrate() -> None:
     call_command("migrate", verbosity=0)
@@ -29,8 +31,8 @@ def announce(
         with transaction.atomic(), connection.cursor() as cursor:
             events = [CLASSES[kind](rug=rug, n=n, **more) for n in numbers]
             ids = outbox.record(*events, traceparent=trace)
-            for one in ids:
-                cursor.execute("INSERT INTO rugs_change (rug, event_id) VALUES (%s, %s)", [rug, one])
+            for event_id, n in zip(ids, numbers, strict=True):
+                cursor.execute(CHANGE, [event_id, rug, n])
             if fail:
                 raise RuntimeError
     except (RuntimeError, EventRefused) as error:

@@ -35,9 +35,9 @@ class Command(BaseCommand):
             raise CommandError(f"Nobody declares the subscription {error}; there are: {known}.") from None
         if not subscriptions:
             raise CommandError("No handlers.py declares a subscription, so there is nothing to consume.")
-        if broker.url():
-            declare(subscriptions)
         if options["declare"]:
+            if broker.url():
+                declare(subscriptions)
             return
         publishers = getattr(settings, "EVENTS_PUBLISHERS", {})
         worker: Consumer | Poller
@@ -53,5 +53,6 @@ class Command(BaseCommand):
             pulse.serve(options["port"])
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, lambda *_: worker.stop())
-        self.stdout.write(f"consuming {', '.join(one.name for one in subscriptions)} {how}")
+        if options["verbosity"]:
+            self.stdout.write(f"consuming {', '.join(one.name for one in subscriptions)} {how}")
         worker.run(until_idle=options["until_idle"])

@@ -47,6 +47,8 @@ class Command(BaseCommand):
         relay = Relay(most=options["most"])
         for one in STOPS:
             signal.signal(one, lambda *_: relay.stop())
-        self.stdout.write("relaying recorded events")
+        if options["verbosity"]:
+            self.stdout.write("relaying recorded events")
         count = relay.run(until_idle=options["until_idle"])
-        self.stdout.write(f"published: {count}")
+        if options["verbosity"]:
+            self.stdout.write(f"published: {count}")

@@ -3,7 +3,9 @@
 from django.db import migrations
 
 CREATE = """
-CREATE TABLE rugs_change (position bigint GENERATED ALWAYS AS IDENTITY, rug text NOT NULL, event_id text);
+CREATE TABLE rugs_change (
+    position bigint GENERATED ALWAYS AS IDENTITY, event_id text NOT NULL, rug text NOT NULL, n integer NOT NULL
+);
 CREATE TABLE rugs_seen (
     position bigint GENERATED ALWAYS AS IDENTITY, event_id text NOT NULL, rug text NOT NULL, n integer NOT NULL,
     currency text NOT NULL, sequence integer, traceparent text, seen_at timestamptz DEFAULT clock_timestamp()

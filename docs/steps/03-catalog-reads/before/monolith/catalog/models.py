@@ -1,0 +1,101 @@
+"""What is for sale: sellers, categories, products, and what buyers say about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+
+from .. import shared
+
+
+class Seller(models.Model):
+    """A shop in the marketplace."""
+
+    name = models.CharField(max_length=120)
+    slug = models.SlugField(max_length=120, unique=True)
+    description = models.TextField(blank=True)
+    country = models.CharField(max_length=2)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Category(models.Model):
+    """A shelf; shelves stand in a tree of two levels."""
+
+    name = models.CharField(max_length=120)
+    slug = models.SlugField(max_length=120, unique=True)
+    parent = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="children"
+    )
+
+    class Meta:
+        verbose_name_plural = "categories"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Product(models.Model):
+    """One part for sale; only an active one is seen by everybody."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft"
+        ACTIVE = "active"
+        RETIRED = "retired"
+
+    sku = models.CharField(max_length=40, unique=True)
+    slug = models.SlugField(max_length=160)
+    name = models.CharField(max_length=160)
+    description = models.TextField(blank=True)
+    seller = models.ForeignKey(Seller, on_delete=models.CASCADE, related_name="products")
+    category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="products")
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.DRAFT)
+    price = models.DecimalField(max_digits=10, decimal_places=2)
+    currency = models.CharField(max_length=3, default="EUR")
+    weight = models.DecimalField(max_digits=8, decimal_places=3, help_text="In kilograms.")
+    attributes = models.JSONField(default=dict, blank=True)
+    # Counters that other contexts' signal receivers keep.
+    in_stock = models.BooleanField(default=False)
+    units_sold = models.PositiveIntegerField(default=0)
+    rating_average = models.DecimalField(max_digits=3, decimal_places=2, null=True, blank=True)
+    rating_count = models.PositiveIntegerField(default=0)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    watchers = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="wishlist")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["status", "price", "id"], name="catalog_product_by_price"),
+            models.Index(fields=["status", "name", "id"], name="catalog_product_by_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self.slug:
+            self.slug = shared.slug_of(self.name)
+        super().save(*args, **kwargs)
+
+
+class Review(models.Model):
+    """A buyer's opinion of a product; one per buyer and product."""
+
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="reviews")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="reviews")
+    rating = models.PositiveSmallIntegerField()
+    text = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["product", "author"], name="catalog_review_product_author"),
+            models.CheckConstraint(condition=models.Q(rating__range=(1, 5)), name="catalog_review_rating"),
+        ]

@@ -1,0 +1,77 @@
+"""Carts, orders and notes, as the API shows and takes them."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from ..catalog.models import Product
+from ..catalog.serializers import ProductSerializer
+from .models import Note, Order, OrderLine
+from .selectors import CartLine
+
+
+class CartLineSerializer(serializers.Serializer[CartLine]):
+    product = ProductSerializer(read_only=True)
+    quantity = serializers.IntegerField(min_value=0, max_value=999)
+    amount = serializers.DecimalField(max_digits=12, decimal_places=2, read_only=True)
+
+
+class CartSerializer(serializers.Serializer[dict[str, Any]]):
+    lines = CartLineSerializer(many=True, read_only=True)
+    total = serializers.DecimalField(max_digits=12, decimal_places=2, read_only=True)
+
+
+class BoughtProductSerializer(serializers.ModelSerializer[Product]):
+    class Meta:
+        model = Product
+        fields = ["id", "sku", "name"]
+
+
+class OrderLineSerializer(serializers.ModelSerializer[OrderLine]):
+    product = BoughtProductSerializer(read_only=True)
+
+    class Meta:
+        model = OrderLine
+        fields = ["id", "product", "quantity", "unit_price"]
+
+
+class AddressSerializer(serializers.Serializer[dict[str, str]]):
+    name = serializers.CharField(max_length=120)
+    street = serializers.CharField(max_length=120)
+    postcode = serializers.CharField(max_length=12)
+    city = serializers.CharField(max_length=80)
+    country = serializers.RegexField(
+        "^[A-Z]{2}$", error_messages={"invalid": "Two capital letters, like DE."}
+    )
+
+
+class OrderSerializer(serializers.ModelSerializer[Order]):
+    buyer = serializers.CharField(source="buyer.username", read_only=True)
+    lines = OrderLineSerializer(many=True, read_only=True)
+    address = AddressSerializer()
+    voucher = serializers.CharField(max_length=24, required=False, allow_blank=True, write_only=True)
+
+    class Meta:
+        model = Order
+        fields = [
+            "id",
+            "number",
+            "buyer",
+            "status",
+            "total",
+            "currency",
+            "address",
+            "placed_at",
+            "lines",
+            "voucher",
+        ]
+        read_only_fields = ["number", "status", "total", "currency", "placed_at"]
+
+
+class NoteSerializer(serializers.ModelSerializer[Note]):
+    author = serializers.CharField(source="author.username", read_only=True)
+
+    class Meta:
+        model = Note
+        fields = ["id", "author", "text", "created_at"]
+        read_only_fields = ["created_at"]

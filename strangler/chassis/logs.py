@@ -1,0 +1,58 @@
+"""Log lines as JSON, one object a line, each with the trace and the request that it belongs to.
+
+    LOGGING = {"formatters": {"json": {"()": "strangler.chassis.logs.JSONFormatter"}}, ...}
+
+It is the standard library's logging; whoever logs needs to know nothing of this. `extra={"order": 7}` becomes
+a field of its own if its value is plain. A password in a URL is hidden; other secrets belong in no message.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from strangler.chassis import trace
+
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_PLAIN = (str, int, float, bool)  # what is more than that may hold what people typed: arguments, a request
+_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@\s/]+@")
+
+
+class JSONFormatter(logging.Formatter):
+    """time, level, logger, event, and where there are such: trace, span, request, error, and the extras."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": _hidden(record.getMessage()),
+        }
+        if ids := trace.ids_of_now():
+            line |= {"trace": ids[0], "span": ids[1]}
+        if request := trace.request_id.get():
+            line["request"] = request
+        line |= {
+            name: value
+            for name, value in vars(record).items()
+            if name not in _OWN and isinstance(value, _PLAIN)
+        }
+        if record.exc_info:
+            line["error"] = _hidden(self.formatException(record.exc_info))
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def to_stderr(level: int = logging.INFO) -> None:
+    """Let a process without Django's settings log so."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JSONFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def _hidden(text: str) -> str:
+    return _PASSWORD.sub(r"\1:***@", text)

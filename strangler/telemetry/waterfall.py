@@ -1,0 +1,150 @@
+"""A trace as a waterfall: which work was below which, when, and what the end had to wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from strangler.telemetry.spans import Span
+
+
+@dataclass(frozen=True)
+class Row:
+    """One span in its place. `offset` and `duration` in ms from the trace's start.
+
+    `critical`: the trace would have ended sooner without some of it. `orphan`: its parent isn't kept.
+    """
+
+    span: Span
+    depth: int
+    offset: float
+    duration: float
+    critical: bool
+    orphan: bool
+
+
+@dataclass(frozen=True)
+class Waterfall:
+    """The rows from the top; `duration` in ms, from the first start to the last end."""
+
+    trace: str
+    start: int
+    duration: float
+    rows: tuple[Row, ...]
+
+    @property
+    def processes(self) -> list[str]:
+        """Everybody who took part, in the order of their first span."""
+        return list(dict.fromkeys(row.span.process for row in self.rows))
+
+    @property
+    def failed(self) -> int:
+        return sum(row.span.failed for row in self.rows)
+
+
+def build(spans: Sequence[Span]) -> Waterfall:
+    """The waterfall of one trace's spans, of which there is at least one."""
+    known = {span.id for span in spans}
+    below: dict[str, list[Span]] = {}
+    for span in sorted(spans, key=lambda one: (one.start, -one.end)):
+        below.setdefault(span.parent if span.parent in known else "", []).append(span)
+    start, end = min(span.start for span in spans), max(span.end for span in spans)
+    critical = _critical(below, end)
+    rows: list[Row] = []
+    # Spans whose parents lead in a circle hang below nothing; a broken sender must not hide them.
+    for span, depth in _walk(below, below.get("", []), 0):
+        orphan = bool(span.parent) and span.parent not in known
+        offset, duration = (span.start - start) / 1e6, (span.end - span.start) / 1e6
+        rows.append(Row(span, depth, offset, duration, span.id in critical, orphan))
+    return Waterfall(spans[0].trace, start, (end - start) / 1e6, tuple(rows))
+
+
+def as_values(waterfall: Waterfall) -> dict[str, Any]:
+    """For `--json`."""
+    return {
+        "trace": waterfall.trace,
+        "start_unix_nano": waterfall.start,
+        "duration_ms": round(waterfall.duration, 3),
+        "processes": waterfall.processes,
+        "failed": waterfall.failed,
+        "spans": [
+            {
+                "id": row.span.id,
+                "parent": row.span.parent or None,
+                "process": row.span.process,
+                "name": row.span.name,
+                "kind": row.span.kind,
+                "depth": row.depth,
+                "offset_ms": round(row.offset, 3),
+                "duration_ms": round(row.duration, 3),
+                "failed": row.span.failed,
+                "critical": row.critical,
+                "attributes": row.span.attributes,
+                "events": [
+                    {
+                        "name": event.name,
+                        "offset_ms": round((event.at - waterfall.start) / 1e6, 3),
+                        "attributes": event.attributes,
+                    }
+                    for event in row.span.events
+                ],
+            }
+            for row in waterfall.rows
+        ],
+    }
+
+
+def said(span: Span) -> str:
+    """What came of a span, in a word: a status, a kind of error, or nothing."""
+    status = span.attributes.get("http.response.status_code", span.attributes.get("http.status_code"))
+    words = [] if status in (None, "0") else [str(status)]
+    error = span.attributes.get("error.type") or span.attributes.get("response_flags")
+    if span.failed:
+        words.append(str(error) if error not in (None, "-") else "failed")
+    return " ".join(words)
+
+
+def title(span: Span) -> str:
+    """A span's name; Envoy's own in plain words."""
+    if span.name == "ingress":
+        return str(span.attributes.get("http.method", "request"))
+    if span.name.endswith(" egress"):
+        asked = span.name.removesuffix(" egress").split(" ")
+        return ("exchange the session at " if asked[0] == "async" else "ask ") + asked[-1]
+    if subscription := span.attributes.get("messaging.consumer.group.name"):
+        return f"{span.name} for {subscription}"
+    return span.name
+
+
+def _walk(below: dict[str, list[Span]], spans: list[Span], depth: int) -> Iterator[tuple[Span, int]]:
+    for span in spans:
+        yield span, depth
+        yield from _walk(below, below.get(span.id, []), depth + 1)
+
+
+def _critical(below: dict[str, list[Span]], end: int) -> set[str]:
+    """The ids of the critical path.
+
+    From the trace's end backwards: of what ended before this moment, what ended last was waited for; before
+    its start, something else was. What is done later by others (a handler) counts as below who asked.
+    """
+    ends: dict[str, int] = {}
+
+    def end_of(span: Span) -> int:
+        if span.id not in ends:
+            ends[span.id] = span.end
+            ends[span.id] = max([span.end, *(end_of(one) for one in below.get(span.id, []))])
+        return ends[span.id]
+
+    path: set[str] = set()
+
+    def follow(spans: list[Span], until: int) -> None:
+        for span in sorted(spans, key=end_of, reverse=True):
+            if end_of(span) <= until and span.start < until:
+                path.add(span.id)
+                follow(below.get(span.id, []), end_of(span))
+                until = span.start
+
+    follow(below.get("", []), end)
+    return path

@@ -1,0 +1,155 @@
+"""Spans become a tree on an axis of time, with what the end waited for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from strangler.cli import strangler
+from strangler.errors import StranglerError
+from strangler.telemetry import page, waterfall
+from strangler.telemetry.spans import Happening, Span
+from strangler.telemetry.store import Store
+from tests.strangler.telemetry.world import TOML
+
+TRACE = "7" * 32
+MS = 1_000_000
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def span(id: str, parent: str, process: str, name: str, start: int, end: int, **more: object) -> Span:
+    kind = str(more.pop("kind", "internal"))
+    begin = 1_795_660_000_000 * MS
+    failed = bool(more.pop("failed", False))
+    events = more.pop("events", ())
+    return Span(
+        TRACE, id, parent, process, name, kind, begin + start * MS, begin + end * MS, failed, more, events
+    )  # type: ignore[arg-type]
+
+
+ORDER = [
+    span("a", "", "gateway", "ingress", 0, 60, **{"http.method": "POST", "http.status_code": "201"}),
+    span("b", "a", "gateway", "router monolith egress", 1, 59, **{"http.status_code": "201"}),
+    span("c", "b", "monolith", "POST /orders/", 2, 58, **{"http.response.status_code": 201}),
+    span("d", "c", "monolith", "SELECT catalog_product", 5, 10),
+    span("e", "c", "monolith", "INSERT ordering_order", 12, 40),
+    span("f", "c", "relay", "publish order_placed", 62, 66),
+    span(
+        "g", "c", "consumer", "handle ordering.order_placed", 70, 100, failed=True, **{"error.type": "Late"}
+    ),
+    span("h", "g", "consumer", "SELECT reporting_sales", 75, 80),
+]
+
+
+def place(shown: waterfall.Waterfall) -> dict[str, waterfall.Row]:
+    return {row.span.id: row for row in shown.rows}
+
+
+def test_each_span_stands_below_its_parent_in_the_order_of_time() -> None:
+    shown = waterfall.build(list(reversed(ORDER)))
+
+    assert [(row.span.id, row.depth) for row in shown.rows] == [
+        ("a", 0), ("b", 1), ("c", 2), ("d", 3), ("e", 3), ("f", 3), ("g", 3), ("h", 4),
+    ]  # fmt: skip
+    assert shown.duration == 100
+    assert place(shown)["g"].offset == 70
+    assert shown.processes == ["gateway", "monolith", "relay", "consumer"]
+
+
+def test_what_the_end_waited_for_is_critical() -> None:
+    critical = {row.span.id for row in waterfall.build(ORDER).rows if row.critical}
+    assert critical == set("abcdefgh")
+
+    beside = [*ORDER, span("i", "c", "monolith", "SELECT beside", 13, 20)]
+    assert not place(waterfall.build(beside))["i"].critical
+
+
+def test_a_span_whose_parent_is_missing_is_shown_and_says_so() -> None:
+    rows = place(waterfall.build(ORDER[3:]))
+    assert rows["d"].depth == 0
+    assert rows["d"].orphan
+    assert not rows["h"].orphan
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "strangler.toml").write_text(TOML)
+    (tmp_path / ".strangler").mkdir()
+    store = Store(tmp_path, writes=True)
+    store.add(ORDER, keep=100)
+    store.close()
+    return tmp_path
+
+
+def run(root: Path, *words: str) -> Result:
+    return CliRunner().invoke(strangler, ["--root", str(root), "trace", *words])
+
+
+def test_the_terminal_shows_tree_bars_and_what_came_of_it(root: Path) -> None:
+    assert run(root, TRACE).output == (GOLDEN / "order.txt").read_text()
+
+
+def test_without_an_id_the_latest_and_the_slowest_are_listed(root: Path) -> None:
+    store = Store(root, writes=True)
+    later = Span(
+        "8" * 32, "x", "", "monolith", "GET /shop/", "server", ORDER[-1].end, ORDER[-1].end + MS, False
+    )
+    store.add([later], keep=100)
+    store.close()
+
+    latest = json.loads(run(root, "--json").output)
+    slowest = json.loads(run(root, "--slowest", "--json", "-n", "1").output)
+
+    assert [(one["name"], one["spans"], one["failed"]) for one in latest] == [
+        ("GET /shop/", 1, 0),
+        ("POST /orders/", 8, 1),
+    ]
+    assert [one["trace"] for one in slowest] == [TRACE]
+    assert "GET /shop/" in run(root).output
+
+
+def test_the_page_stands_alone_and_shows_what_is_in_a_span(root: Path, tmp_path: Path) -> None:
+    target = tmp_path / "trace.html"
+    assert run(root, TRACE, "--html", str(target)).exit_code == 0
+
+    html = target.read_text()
+    assert html.count("<details") == len(ORDER)
+    assert "handle ordering.order_placed" in html
+    assert "http" not in html.replace("http.", "")  # nothing is fetched
+
+
+def test_what_is_in_a_span_is_text_on_the_page() -> None:
+    event = Happening("<b>event</b>", ORDER[0].start)
+    html = page.render(
+        waterfall.build([span("a", "", "<i>", "<script>alert(1)</script>", 0, 1, events=(event,))])
+    )
+    assert "<script>" not in html
+    assert "<b>event" not in html
+
+
+def test_an_unknown_id_says_what_to_do(root: Path, tmp_path: Path) -> None:
+    result = run(root, "nonsense")
+    assert isinstance(result.exception, StranglerError)
+    assert result.exception.exit_code == 1
+    assert "Nothing is kept of 'nonsense'." in str(result.exception)
+    assert "`strangler trace` lists what is there" in str(result.exception)
+
+    (root / ".strangler" / "traces.sqlite3").unlink()
+    assert "`strangler run` starts everything" in str(run(root, "nonsense").exception)
+    assert not (root / ".strangler" / "traces.sqlite3").exists()
+
+
+def test_no_more_is_kept_than_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / ".strangler").mkdir()
+    store = Store(tmp_path, writes=True)
+    for n in range(10):
+        named = {"messaging.message.id": f"event-{n}"}
+        store.add([Span(f"{n:032x}", f"{n}", "", "p", "n", "server", n, n + 1, False, named)], keep=4)
+
+    assert [one.trace[-1] for one in store.latest(slowest=False, limit=20)] == ["9", "8", "7", "6"]
+    assert store.trace("event-9")
+    assert not store.trace("event-5")
+    store.close()
