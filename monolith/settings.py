@@ -9,6 +9,8 @@ EVENTS_NAMESPACE     prefix of all that is declared at the RabbitMQ, so that sev
 STATE_DIRECTORY      what this machine keeps to itself; `.strangler` in the project's root by default
 SECRET_KEY           without it, one is made and kept in STATE_DIRECTORY
 IDENTITY_KEY_FILE    the private key that signs tokens; made on first use
+FRESHNESS_KEY        what positions of writes are signed with, the same in every home; without it, one is
+                     made and kept in FRESHNESS_KEY_FILE
 ALLOWED_HOSTS        comma-separated; this machine's own names by default
 DEBUG                false by default
 STATIC_ROOT          where collectstatic leaves its copies; needed for that command alone
@@ -47,7 +49,10 @@ SECRET_KEY = env.str("SECRET_KEY", default="") or read_or_make(
     STATE_DIRECTORY / "secret-key", lambda: secrets.token_urlsafe(50)
 )
 IDENTITY_KEY_FILE = Path(env.str("IDENTITY_KEY_FILE", default=str(STATE_DIRECTORY / "identity.jwk")))
-FRESHNESS_SIGNING_KEY = "monolith.identity.services.signing_key"
+FRESHNESS_KEY = env.str("FRESHNESS_KEY", default="") or read_or_make(
+    Path(env.str("FRESHNESS_KEY_FILE", default=str(STATE_DIRECTORY / "freshness-key"))),
+    lambda: secrets.token_urlsafe(32),
+)
 
 if not env.str("DATABASE_URL", default=""):
     raise ImproperlyConfigured(
@@ -89,6 +94,7 @@ MIDDLEWARE = [
     "strangler.chassis.health.HealthMiddleware",
     "strangler.chassis.telemetry.middleware.TelemetryMiddleware",
     "strangler.chassis.fence.middleware.FenceMiddleware",
+    "strangler.chassis.freshness.BehindMiddleware",
     "strangler.chassis.freshness.WrittenMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -1,4 +1,4 @@
-"""The catalog over HTTP: asks the selectors, and knows nothing of tables."""
+"""The catalog over HTTP: asks the selectors and the services, and knows nothing of tables."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import viewsets
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework import status, viewsets
+from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.pagination import PageNumberPagination
-from rest_framework.permissions import IsAuthenticatedOrReadOnly
+from rest_framework.permissions import IsAuthenticated, IsAuthenticatedOrReadOnly
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 
 from strangler.chassis.identity import Caller, caller_of
 
-from . import selectors
+from . import selectors, services
+from .errors import NotBought, NotYours, ReviewedAlready
 from .models import Product
 from .serializers import (
     CategoryDetailSerializer,
@@ -25,6 +26,7 @@ from .serializers import (
     ProductDetailSerializer,
     ProductForStaffSerializer,
     ProductSerializer,
+    ProductWriteSerializer,
     ReviewSerializer,
     SellerDetailSerializer,
     SellerSerializer,
@@ -86,6 +88,10 @@ class CatalogViewSet(viewsets.GenericViewSet[Any]):
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, ObjectDoesNotExist):
             exc = NotFound()
+        elif isinstance(exc, (NotYours, NotBought)):
+            exc = PermissionDenied(str(exc))
+        elif isinstance(exc, ReviewedAlready):
+            exc = ValidationError(str(exc))
         return super().handle_exception(exc)
 
 
@@ -127,14 +133,60 @@ class ProductViewSet(CatalogViewSet):
             return Response(ProductForStaffSerializer(product).data)
         return Response(ProductDetailSerializer(product).data)
 
+    @extend_schema(request=ProductWriteSerializer, responses={201: ProductForStaffSerializer})
+    def create(self, request: Request) -> Response:
+        wanted = ProductWriteSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        product = services.enter_product(caller=self.caller, **wanted.validated_data)
+        return Response(ProductForStaffSerializer(product).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=ProductWriteSerializer, responses=ProductForStaffSerializer)
+    def partial_update(self, request: Request, pk: int) -> Response:
+        product = self.get_product(pk)
+        wanted = ProductWriteSerializer(product, data=request.data, partial=True)
+        wanted.is_valid(raise_exception=True)
+        product = services.change_product(caller=self.caller, product=product, **wanted.validated_data)
+        return Response(ProductForStaffSerializer(product).data)
+
+    def destroy(self, request: Request, pk: int) -> Response:
+        services.delete_product(caller=self.caller, product=self.get_product(pk))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
 
 class ReviewViewSet(CatalogViewSet):
-    """Reviews of one product."""
+    """Reviews of one product; somebody who has bought it may write one."""
 
     serializer_class = ReviewSerializer
 
     def list(self, request: Request, pk: int) -> Response:
         return self.pages(selectors.list_reviews(self.get_product(pk)))
+
+    def create(self, request: Request, pk: int) -> Response:
+        product = self.get_product(pk)
+        wanted = self.get_serializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        review = services.write_review(caller=self.caller, product=product, **wanted.validated_data)
+        return Response(self.get_serializer(review).data, status=status.HTTP_201_CREATED)
+
+
+class WatchViewSet(CatalogViewSet):
+    """The caller's wishlist."""
+
+    serializer_class = ProductSerializer
+    permission_classes = [IsAuthenticated]
+
+    def list(self, request: Request) -> Response:
+        return self.pages(selectors.list_watched(self.caller))
+
+    @extend_schema(request=None, responses={204: None})
+    def watch(self, request: Request, pk: int) -> Response:
+        services.watch_product(caller=self.caller, product=self.get_product(pk))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(request=None, responses={204: None})
+    def unwatch(self, request: Request, pk: int) -> Response:
+        services.unwatch_product(caller=self.caller, product=self.get_product(pk))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class CategoryViewSet(CatalogViewSet):

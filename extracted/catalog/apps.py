@@ -6,3 +6,6 @@ from django.apps import AppConfig
 class CatalogConfig(AppConfig):
     name = __package__
     label = "catalog"
+
+    def ready(self) -> None:
+        from . import signals  # noqa: F401, connects the receivers

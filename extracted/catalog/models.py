@@ -56,7 +56,7 @@ class Product(models.Model):
     currency = models.CharField(max_length=3, default="EUR")
     weight = models.DecimalField(max_digits=8, decimal_places=3, help_text="In kilograms.")
     attributes = models.JSONField(default=dict, blank=True)
-    # Counters that the monolith keeps.
+    # Counters; what the first two count is told by other contexts' events.
     in_stock = models.BooleanField(default=False)
     units_sold = models.PositiveIntegerField(default=0)
     rating_average = models.DecimalField(max_digits=3, decimal_places=2, null=True, blank=True)
@@ -78,6 +78,18 @@ class Product(models.Model):
         if not self.slug:
             self.slug = slugify(self.name)[:160]
         super().save(*args, **kwargs)
+
+
+class Watch(models.Model):
+    """A product on somebody's wishlist."""
+
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="watches")
+    user_id = models.BigIntegerField(db_index=True)
+
+    class Meta:
+        db_table = "catalog_product_watchers"
+        verbose_name_plural = "watches"
+        unique_together = [("product", "user_id")]
 
 
 class Review(models.Model):

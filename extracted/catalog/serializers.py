@@ -1,5 +1,10 @@
 """Products and what belongs to them, as the API shows and takes them."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
 from rest_framework import serializers
 
 from .models import Category, Product, Review, Seller
@@ -87,6 +92,39 @@ class ProductForStaffSerializer(ProductDetailSerializer):
 
     class Meta(ProductDetailSerializer.Meta):
         fields = [*ProductDetailSerializer.Meta.fields, "created_by"]
+
+
+class ProductWriteSerializer(serializers.ModelSerializer[Product]):
+    class Meta:
+        model = Product
+        fields = [
+            "sku",
+            "name",
+            "description",
+            "seller",
+            "category",
+            "status",
+            "price",
+            "currency",
+            "weight",
+            "attributes",
+        ]
+
+    def validate_attributes(self, value: Any) -> Any:
+        if any("\0" in text for text in _texts(value)):  # PostgreSQL holds no such text, and would fail
+            raise serializers.ValidationError("Null characters are not allowed.")
+        return value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a JSON value, names of fields too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for one in value:
+            yield from _texts(one)
+        if isinstance(value, dict):
+            yield from _texts(list(value.values()))
 
 
 class ReviewSerializer(serializers.ModelSerializer[Review]):

@@ -1,47 +1,38 @@
 """What the catalog asks of other contexts, in its own words.
 
 Reads ask nothing: a product's counters and a review's author are kept in the catalog's own rows. What is left
-are questions of its writes, which stay in the monolith for now, and so are answered in process.
+is a question of its writes, put before their transaction begins.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from django.db.models import Model
+from strangler.chassis.identity import Caller
 
 
 class Neighbours(Protocol):
-    """What the catalog needs to know before it writes, and what it tells when it has."""
+    """What the catalog needs to know before it writes."""
 
-    def has_bought(self, user_id: int, product_id: int) -> bool:
-        """Whether the user has an order of the product that wasn't cancelled."""
+    def has_bought(self, caller: Caller, product_id: int) -> bool:
+        """Whether the caller has an order of the product that wasn't cancelled."""
 
     def name_of(self, user_id: int) -> str:
-        """The name under which the user writes in public."""
-
-    def write_down(self, user_id: int, subject: Model, action: str) -> None:
-        """Leave a trace of who did what."""
+        """The name under which a user writes in public, where no caller's token tells it."""
 
 
 class InProcess:
     """Asks the neighbours' tables in the monolith's own database."""
 
-    def has_bought(self, user_id: int, product_id: int) -> bool:
-        from ..ordering.models import Order, OrderLine
+    def has_bought(self, caller: Caller, product_id: int) -> bool:
+        from ..ordering.models import OrderLine
 
-        bought = OrderLine.objects.filter(order__buyer_id=user_id, product_id=product_id)
-        return bought.exclude(order__status=Order.Status.CANCELLED).exists()
+        return OrderLine.has_bought(int(caller.subject), product_id)
 
     def name_of(self, user_id: int) -> str:
         from ..identity.models import User
 
         return User.objects.get(pk=user_id).display_name
-
-    def write_down(self, user_id: int, subject: Model, action: str) -> None:
-        from ..ordering.models import AuditEntry
-
-        AuditEntry.objects.create(actor_id=user_id, subject=subject, action=action)
 
 
 neighbours: Neighbours = InProcess()

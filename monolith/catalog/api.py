@@ -176,7 +176,7 @@ class WatchViewSet(CatalogViewSet):
     permission_classes = [IsAuthenticated]
 
     def list(self, request: Request) -> Response:
-        return self.pages(selectors.list_products(self.caller).filter(watchers=int(self.caller.subject)))
+        return self.pages(selectors.list_watched(self.caller))
 
     @extend_schema(request=None, responses={204: None})
     def watch(self, request: Request, pk: int) -> Response:

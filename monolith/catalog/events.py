@@ -76,8 +76,17 @@ class ProductPriceChanged(_OfProduct):
 
 
 @dataclass(frozen=True)
+class ProductEdited(_OfProduct):
+    """Somebody has entered or changed it, whatever that came to: for those who keep a trail."""
+
+    by: int
+    action: str
+    type: ClassVar[str] = "catalog.product_edited.v1"
+
+
+@dataclass(frozen=True)
 class ProductDeleted(_OfProduct):
-    """It is gone, and with it every order line that named it."""
+    """It is gone; whoever names it lets go of it, by a rule of their own."""
 
     type: ClassVar[str] = "catalog.product_deleted.v1"
 
@@ -115,7 +124,7 @@ class SellerRestated(_SellerState):
 
 @dataclass(frozen=True)
 class SellerDeleted(_OfSeller):
-    """It is gone; each of its products says so too."""
+    """It is gone, and each of its products has said so before."""
 
     type: ClassVar[str] = "catalog.seller_deleted.v1"
 

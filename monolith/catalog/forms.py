@@ -9,7 +9,6 @@ from typing import Any
 from django import forms
 
 from ..inventory.models import StockItem
-from . import services
 from .models import Product, Review
 
 ORDERINGS = {
@@ -69,11 +68,14 @@ class DeskForm(forms.ModelForm):
                 error_messages={"min_value": "%(limit_value)s pieces are promised to orders already."},
             )
 
-    def save(self, commit: bool = True) -> Product:
-        product = super().save(commit=False)
-        services.save_product(product=product)
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What is the catalog's of what was sent."""
+        return {name: self.cleaned_data[name] for name in self.Meta.fields}
+
+    def save_stock(self) -> None:
+        """Write the inventory's part; the other is the catalog's to write."""
         for name, item in self.stock.items():
             if item.quantity != self.cleaned_data[name]:
                 item.quantity = self.cleaned_data[name]
-                item.save()  # its receiver saves the product once more
-        return product
+                item.save()

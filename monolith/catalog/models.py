@@ -57,15 +57,19 @@ class Product(models.Model):
     currency = models.CharField(max_length=3, default="EUR")
     weight = models.DecimalField(max_digits=8, decimal_places=3, help_text="In kilograms.")
     attributes = models.JSONField(default=dict, blank=True)
-    # Counters that other contexts' signal receivers keep.
+    # Counters; what the first two count is told by other contexts' events.
     in_stock = models.BooleanField(default=False)
     units_sold = models.PositiveIntegerField(default=0)
     rating_average = models.DecimalField(max_digits=3, decimal_places=2, null=True, blank=True)
     rating_count = models.PositiveIntegerField(default=0)
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    created_by = models.ForeignKey(  # null by event: identity.user_deleted
+        settings.AUTH_USER_MODEL,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        null=True,
+        blank=True,
+        related_name="+",
     )
-    watchers = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="wishlist")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -84,11 +88,27 @@ class Product(models.Model):
         super().save(*args, **kwargs)
 
 
+class Watch(models.Model):
+    """A product on somebody's wishlist."""
+
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="watches")
+    user = models.ForeignKey(  # cascade by event: identity.user_deleted
+        settings.AUTH_USER_MODEL, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
+    )
+
+    class Meta:
+        db_table = "catalog_product_watchers"
+        verbose_name_plural = "watches"
+        unique_together = [("product", "user")]
+
+
 class Review(models.Model):
     """A buyer's opinion of a product; one per buyer and product."""
 
     product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="reviews")
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="reviews")
+    author = models.ForeignKey(  # cascade by event: identity.user_deleted
+        settings.AUTH_USER_MODEL, on_delete=models.DO_NOTHING, db_constraint=False, related_name="reviews"
+    )
     # The name as it was when the review was written: the catalog doesn't ask who somebody is today.
     author_name = models.CharField(max_length=310, db_default="", blank=True, editable=False)
     rating = models.PositiveSmallIntegerField()

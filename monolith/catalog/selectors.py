@@ -8,7 +8,7 @@ from django.db.models import Count, Prefetch, Q, QuerySet
 
 from strangler.chassis.identity import Caller
 
-from .models import Category, Product, Review, Seller
+from .models import Category, Product, Review, Seller, Watch
 
 ORDERINGS = {"": ["id"], "price": ["price", "id"], "-price": ["-price", "id"], "name": ["name", "id"]}
 SEES_EVERYTHING = ("support", "admin")
@@ -57,6 +57,12 @@ def list_products(
 def get_product(caller: Caller, pk: int) -> Product:
     """One product. Raises Product.DoesNotExist: what the caller may not see isn't there."""
     return visible_to(caller).get(pk=pk)
+
+
+def list_watched(caller: Caller) -> QuerySet[Product]:
+    """What is on the wishlist of a caller who has signed in."""
+    watched = Watch.objects.filter(user_id=int(caller.subject))
+    return list_products(caller).filter(pk__in=watched.values("product_id"))
 
 
 def list_reviews(product: Product) -> QuerySet[Review]:

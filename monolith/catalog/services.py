@@ -12,7 +12,7 @@ from strangler.chassis.identity import Caller
 from . import events
 from .anticorruption import neighbours
 from .errors import NotBought, NotYours, ReviewedAlready
-from .models import Product, Review, Seller
+from .models import Product, Review, Seller, Watch
 from .selectors import may_edit
 
 
@@ -22,7 +22,7 @@ def enter_product(*, caller: Caller, seller: Seller, **fields: Any) -> Product:
     _insist(caller, seller)
     product = Product(seller=seller, created_by_id=int(caller.subject), **fields)
     save_product(product=product)
-    neighbours.write_down(int(caller.subject), product, "product created")
+    outbox.record(events.ProductEdited(product.pk, int(caller.subject), "product created"))
     return product
 
 
@@ -36,7 +36,7 @@ def change_product(*, caller: Caller, product: Product, **fields: Any) -> Produc
     for name, value in fields.items():
         setattr(product, name, value)
     save_product(product=product)
-    neighbours.write_down(int(caller.subject), product, "product changed")
+    outbox.record(events.ProductEdited(product.pk, int(caller.subject), "product changed"))
     return product
 
 
@@ -50,14 +50,14 @@ def save_product(*, product: Product) -> None:
 
 @transaction.atomic
 def delete_product(*, caller: Caller, product: Product) -> None:
-    """Delete a product, and with it the order lines that name it. Raises NotYours."""
+    """Delete a product. Raises NotYours."""
     _insist(caller, product.seller)
     remove_product(product=product)
 
 
 @transaction.atomic
 def remove_product(*, product: Product) -> None:
-    """Delete a product whoever asks, and announce it."""
+    """Delete a product whoever asks, and announce it: what others keep about it goes when they hear of it."""
     gone = events.ProductDeleted(product.pk)
     product.delete()
     outbox.record(gone)
@@ -85,24 +85,27 @@ def _insist(caller: Caller, seller: Seller) -> None:
         raise NotYours
 
 
-@transaction.atomic
 def write_review(*, caller: Caller, product: Product, rating: int, text: str = "") -> Review:
     """Review a product; `rating` counts stars from 1 to 5. Raises NotBought or ReviewedAlready."""
-    author = int(caller.subject)
-    if not neighbours.has_bought(author, product.pk):
+    # Asked before the transaction begins: no row is locked while a neighbour takes its time.
+    if not neighbours.has_bought(caller, product.pk):
         raise NotBought
-    # Two reviews of one buyer at once: the row lock lets the second one see the first.
-    Product.objects.select_for_update().get(pk=product.pk)
-    if product.reviews.filter(author_id=author).exists():
-        raise ReviewedAlready
-    return Review.objects.create(product=product, author_id=author, rating=rating, text=text)
+    author = int(caller.subject)
+    with transaction.atomic():
+        # Two reviews of one buyer at once: the row lock lets the second one see the first.
+        product = Product.objects.select_for_update().get(pk=product.pk)
+        if product.reviews.filter(author_id=author).exists():
+            raise ReviewedAlready
+        return Review.objects.create(
+            product=product, author_id=author, author_name=caller.name, rating=rating, text=text
+        )
 
 
 def watch_product(*, caller: Caller, product: Product) -> None:
     """Put a product on the caller's wishlist."""
-    product.watchers.add(int(caller.subject))
+    Watch.objects.get_or_create(product=product, user_id=int(caller.subject))
 
 
 def unwatch_product(*, caller: Caller, product: Product) -> None:
     """Take a product off the caller's wishlist."""
-    product.watchers.remove(int(caller.subject))
+    Watch.objects.filter(product=product, user_id=int(caller.subject)).delete()

@@ -9,7 +9,7 @@ from django.db.models.signals import post_delete, post_save, pre_save
 from django.dispatch import receiver
 
 from .anticorruption import neighbours
-from .models import Review
+from .models import Product, Review
 
 
 @receiver(pre_save, sender=Review)
@@ -20,7 +20,10 @@ def keep_author_name(instance: Review, **kwargs: Any) -> None:
 
 @receiver([post_save, post_delete], sender=Review)
 def count_ratings(instance: Review, **kwargs: Any) -> None:
-    product = instance.product
-    rating = product.reviews.aggregate(average=Avg("rating"), count=Count("id"))
-    product.rating_average, product.rating_count = rating["average"], rating["count"]
-    product.save()
+    rating = Review.objects.filter(product=instance.product_id).aggregate(
+        average=Avg("rating"), count=Count("id")
+    )
+    # These columns alone: what somebody changes meanwhile stays changed.
+    Product.objects.filter(pk=instance.product_id).update(
+        rating_average=rating["average"], rating_count=rating["count"]
+    )

@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from .. import shared
+from ..counter import CounterClosed, CounterRefuses, counter
 from ..inventory.models import StockItem
 from ..ordering.forms import AddForm
 from ..promotions.selectors import get_offers_of
@@ -82,12 +83,17 @@ def product(request: HttpRequest, pk: int) -> HttpResponse:
 def watch(request: HttpRequest, pk: int) -> HttpResponse:
     """Put a product on the wishlist, or take it off."""
     product = get_object_or_404(shared.visible_products(request.user), pk=pk)
-    if request.POST.get("watch") == "off":
-        product.watchers.remove(request.user)
-        messages.success(request, f"{product.name} is off your wishlist.")
-    else:
-        product.watchers.add(request.user)
-        messages.success(request, f"{product.name} is on your wishlist.")
+    try:
+        if request.POST.get("watch") == "off":
+            counter().unwatch_product(request.user, pk)
+            messages.success(request, f"{product.name} is off your wishlist.")
+        else:
+            counter().watch_product(request.user, pk)
+            messages.success(request, f"{product.name} is on your wishlist.")
+    except CounterRefuses as refusal:
+        messages.error(request, str(refusal))
+    except CounterClosed:
+        return _closed(request)
     return redirect("pages:product", pk)
 
 
@@ -97,16 +103,21 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
     product = get_object_or_404(shared.visible_products(request.user), pk=pk)
     if not _may_review(request.user, product):
         raise PermissionDenied("A product is reviewed once, by somebody who has bought it.")
-    form = ReviewForm(request.POST, instance=Review(product=product, author=request.user))
+    form = ReviewForm(request.POST)
     if not form.is_valid():
         return _product_page(request, pk, form)
-    form.save()
+    try:
+        counter().write_review(request.user, pk, **form.cleaned_data)
+    except CounterRefuses as refusal:
+        raise PermissionDenied(str(refusal)) from refusal
+    except CounterClosed:
+        return _closed(request)
     messages.success(request, "Thank you for your review.")
     return redirect("pages:product", pk)
 
 
 def _product_page(request: HttpRequest, pk: int, review_form: ReviewForm | None = None) -> HttpResponse:
-    reviews = Review.objects.select_related("author").order_by("-created_at", "-id")[:REVIEWS_SHOWN]
+    reviews = Review.objects.order_by("-created_at", "-id")[:REVIEWS_SHOWN]
     stock = StockItem.objects.select_related("warehouse").order_by("id")
     product = get_object_or_404(
         shared.visible_products(request.user)
@@ -122,12 +133,17 @@ def _product_page(request: HttpRequest, pk: int, review_form: ReviewForm | None 
         "offer": get_offers_of([pk]).get(pk),  # entangled: a page of the catalog shows promotions' offers
         "available": sum(item.available for item in product.stock.all()),
         "also_bought": _also_bought(product),
-        "is_watched": request.user.is_authenticated and product.watchers.contains(request.user),
+        "is_watched": request.user.is_authenticated and product.watches.filter(user=request.user).exists(),
         "may_edit": shared.works_for(request.user, product.seller),
         "add_form": AddForm(),
         "review_form": review_form,
     }
     return render(request, "catalog/product.html", context)
+
+
+def _closed(request: HttpRequest) -> HttpResponse:
+    sentence = "The catalog can't be asked at the moment. Look whether your change is there, or try again."
+    return render(request, "away.html", {"sentence": sentence}, status=503)
 
 
 def _facts(product: Product) -> list[tuple[str, str]]:
@@ -169,7 +185,7 @@ def desk(request: HttpRequest) -> HttpResponse:
 @transaction.atomic
 def desk_product(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a product's price, status and stock."""
-    # entangled: one transaction over the catalog's and the inventory's rows
+    # entangled: one transaction over the catalog's and the inventory's rows, while both are here
     product = get_object_or_404(_own_products(request), pk=pk)
     stock = StockItem.objects.select_for_update(of=["self"]).filter(product=product)
     form = DeskForm(
@@ -180,8 +196,14 @@ def desk_product(request: HttpRequest, pk: int) -> HttpResponse:
     )
     if not form.is_valid():
         return _desk_page(request, form)
-    form.save()
-    shared.write_down(request.user, product, "product changed")
+    try:
+        counter().change_product(request.user, pk, **form.changes)
+    except CounterRefuses as refusal:
+        form.add_error(None, str(refusal))
+        return _desk_page(request, form)
+    except CounterClosed:
+        return _closed(request)
+    form.save_stock()
     messages.success(request, f"{product.name} is saved.")
     return redirect(f"{reverse('pages:desk')}?{request.GET.urlencode()}#p{pk}")
 

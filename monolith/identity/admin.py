@@ -6,10 +6,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
 from ..ordering.models import Order
+from . import services
 from .models import Role, SellerStaff, User
 
 
@@ -69,6 +71,14 @@ class AccountAdmin(SupportMayLook, UserAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         # entangled: identity's list counts ordering's rows
         return super().get_queryset(request).annotate(order_count=Count("orders"))
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        services.close_account(user=obj)
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for user in queryset:
+            services.close_account(user=user)
 
     @admin.display(description="orders", ordering="order_count")
     def order_count(self, user: Any) -> int:

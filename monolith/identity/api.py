@@ -12,18 +12,25 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from strangler.chassis import problems
+
 from . import services
+from .authentication import csrf_refusal
 from .serializers import LoginSerializer, UserSerializer
 
 
-@csrf_exempt  # the answer is for whoever holds the cookie, and changes nothing
+@csrf_exempt  # of somebody without a session nothing is asked; of the others it is, below
 def exchange(request: HttpRequest, rest: str = "") -> HttpResponse:
     """The token for a session, in the header that goes upstream and in the body.
 
-    The gateway asks with the method and the path of the request that it holds. Whoever hasn't signed in gets
-    200 without a token, and goes on as nobody.
+    The gateway asks with the method and the path of the request that it holds, and with what shows where that
+    one comes from: a session that writes is held to what SessionAuthentication holds it to, 403 otherwise.
+    Whoever hasn't signed in gets 200 without a token, and goes on as nobody.
     """
-    if not request.user.is_authenticated:
+    if refused := request.user.is_authenticated and csrf_refusal(request):
+        said = problems.problem(403, "permission_denied", f"CSRF Failed: {refused}")
+        response = JsonResponse(said, status=403, content_type=problems.MEDIA_TYPE)
+    elif not request.user.is_authenticated:
         response = JsonResponse({"token": None, "expires_in": 0})  # nosec B105 # says that there is none
     else:
         token = services.issue_token(request.user)

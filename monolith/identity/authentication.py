@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 from joserfc.jwk import KeySet
-from rest_framework.authentication import SessionAuthentication
+from rest_framework.authentication import CSRFCheck, SessionAuthentication
 from rest_framework.request import Request
 
 from strangler.chassis.identity import Caller, TokenAuthentication
@@ -31,3 +32,13 @@ class SessionCallerAuthentication(SessionAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, Caller] | None:
         found = super().authenticate(request)
         return found and (found[0], services.caller_for(found[0]))
+
+
+def csrf_refusal(request: HttpRequest) -> str | None:
+    """Why a request with a session may not write, in the words of SessionAuthentication; None if it may.
+
+    Safe methods are never refused.
+    """
+    check = CSRFCheck(lambda request: HttpResponse())
+    check.process_request(request)
+    return check.process_view(request, None, (), {})

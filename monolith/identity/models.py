@@ -42,7 +42,9 @@ class SellerStaff(models.Model):
     """A person works for a seller, and sees that seller's drafts and stock."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="employments")
-    seller = models.ForeignKey("catalog.Seller", on_delete=models.CASCADE, related_name="staff")
+    seller = models.ForeignKey(  # cascade by event: catalog.seller_deleted
+        "catalog.Seller", on_delete=models.DO_NOTHING, db_constraint=False, related_name="staff"
+    )
 
     class Meta:
         verbose_name_plural = "seller staff"

@@ -7,11 +7,14 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from joserfc.jwk import ECKey, KeySet
 
+from strangler.chassis import outbox
 from strangler.chassis.identity import ANONYMOUS, Caller, sign
 from strangler.chassis.keyfile import read_or_make
 
+from . import events
 from .models import Role, User
 
 TOKEN_LIFETIME = 60  # seconds
@@ -38,7 +41,7 @@ def caller_for(user: Any) -> Caller:
     sellers: tuple[int, ...] = ()
     if user.role == Role.SELLER_STAFF:
         sellers = tuple(user.employments.order_by("seller_id").values_list("seller_id", flat=True))
-    return Caller(str(user.pk), user.role, sellers)
+    return Caller(str(user.pk), user.role, sellers, user.display_name)
 
 
 def issue_token(user: User, *, lifetime: int = TOKEN_LIFETIME) -> str:
@@ -49,3 +52,14 @@ def issue_token(user: User, *, lifetime: int = TOKEN_LIFETIME) -> str:
 def token_for(caller: Caller, *, lifetime: int = TOKEN_LIFETIME) -> str:
     """A token that names the caller, and none for somebody who hasn't signed in."""
     return sign(caller, signing_key(), lifetime=lifetime) if caller.is_authenticated else ""
+
+
+@transaction.atomic
+def close_account(*, user: User) -> None:
+    """Delete a user, and announce it: what others keep about them goes when they hear of it.
+
+    Raises ProtectedError for somebody who has ordered, paid or noted something down.
+    """
+    gone = events.UserDeleted(user.pk)
+    user.delete()
+    outbox.record(gone)

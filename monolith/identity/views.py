@@ -48,7 +48,7 @@ def account(request: HttpRequest) -> HttpResponse:
         "form": form,
         "page": Paginator(orders, ORDERS_PAGE).get_page(request.GET.get("page")),
         "wishlist": shared.visible_products(user)
-        .filter(watchers=user)
+        .filter(watches__user=user)
         .select_related("seller", "category__parent")
         .order_by("name", "id"),
         "employments": user.employments.select_related("seller").order_by("seller__name"),

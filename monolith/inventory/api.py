@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db import transaction
 from django.db.models import F, QuerySet, Sum
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema, inline_serializer
@@ -40,6 +41,7 @@ class StockViewSet(viewsets.ModelViewSet[StockItem]):
     def list(self, request: Request, *args: object, **kwargs: object) -> Response:
         return super().list(request, *args, **kwargs)
 
+    @transaction.atomic
     def perform_update(self, serializer: BaseSerializer[StockItem]) -> None:
         item = serializer.save()
         shared.write_down(self.request.user, item, "stock counted")

@@ -18,7 +18,9 @@ class Warehouse(models.Model):
 class StockItem(models.Model):
     """How many pieces of a product lie in a warehouse, and how many of those are promised."""
 
-    product = models.ForeignKey("catalog.Product", on_delete=models.CASCADE, related_name="stock")
+    product = models.ForeignKey(  # cascade by event: catalog.product_deleted
+        "catalog.Product", on_delete=models.DO_NOTHING, db_constraint=False, related_name="stock"
+    )
     warehouse = models.ForeignKey(Warehouse, on_delete=models.PROTECT, related_name="stock")
     quantity = models.PositiveIntegerField(default=0)
     reserved = models.PositiveIntegerField(default=0)
@@ -45,7 +47,9 @@ class Reservation(models.Model):
     order = models.ForeignKey(
         "ordering.Order", on_delete=models.CASCADE, null=True, related_name="reservations"
     )
-    product = models.ForeignKey("catalog.Product", on_delete=models.CASCADE, related_name="reservations")
+    product = models.ForeignKey(  # cascade by event: catalog.product_deleted
+        "catalog.Product", on_delete=models.DO_NOTHING, db_constraint=False, related_name="reservations"
+    )
     warehouse = models.ForeignKey(Warehouse, on_delete=models.PROTECT, related_name="reservations")
     quantity = models.PositiveIntegerField()
     expires_at = models.DateTimeField(db_index=True)

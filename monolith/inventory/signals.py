@@ -1,19 +1,23 @@
-"""Tells the catalog whether a product is there, as stock rows are saved."""
+"""Announces how many pieces of a product are free, as its stock rows are saved and deleted."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, Sum
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
-from ..catalog.models import Product
+from strangler.chassis import outbox
+
+from . import events
 from .models import StockItem
 
 
 @receiver([post_save, post_delete], sender=StockItem)
-def mark_in_stock(instance: StockItem, **kwargs: Any) -> None:
-    product = Product.objects.get(pk=instance.product_id)
-    product.in_stock = product.stock.filter(quantity__gt=F("reserved")).exists()
-    product.save()  # every column: a price that somebody changed in between goes back
+def announce_stock(instance: StockItem, **kwargs: Any) -> None:
+    # Another item of the product may be changed at the same time: whoever counts second counts both.
+    outbox.hold(events.StockChanged(instance.product_id, 0).key)
+    items = StockItem.objects.filter(product=instance.product_id)
+    available = items.aggregate(free=Sum(F("quantity") - F("reserved")))["free"] or 0
+    outbox.record(events.StockChanged(instance.product_id, available))

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
 
 from strangler.chassis.http_client import NoAnswer, get_json
 from strangler.chassis.identity import ANONYMOUS, Caller
@@ -144,3 +145,15 @@ def caller_for(user: Any) -> Caller:
 def catalog() -> Catalog:
     """The adapter that the settings choose."""
     return OverHttp(settings.CATALOG_URL) if settings.CATALOG_URL else InProcess()
+
+
+def user_or_nobody(user: int) -> int | None:
+    """The id of somebody who has an account still; None for anybody else."""
+    from ..identity.models import User
+
+    return User.objects.filter(pk=user).values_list("pk", flat=True).first()
+
+
+def catalog_row(kind: str) -> ContentType:
+    """What a row of the catalog is called in the audit trail."""
+    return ContentType.objects.get_by_natural_key("catalog", kind)

@@ -14,11 +14,19 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
+from strangler.chassis.identity import caller_of
+
 from .. import shared
 from . import selectors, services
 from .anticorruption import catalog
-from .models import Note, Order
-from .serializers import CartLineSerializer, CartSerializer, NoteSerializer, OrderSerializer
+from .models import Note, Order, OrderLine
+from .serializers import (
+    CartLineSerializer,
+    CartSerializer,
+    NoteSerializer,
+    OrderSerializer,
+    PurchaseSerializer,
+)
 
 
 def _cart(request: Request) -> Response:
@@ -85,6 +93,17 @@ class OrderViewSet(viewsets.ReadOnlyModelViewSet[Order]):
         if not shared.sees_everything(request.user):
             raise PermissionDenied("Support and admins ship orders.")
         return Response(self.get_serializer(services.ship_order(order=order, by=request.user)).data)
+
+
+class Purchase(APIView):
+    """Whether the caller has bought an article: for homes that ask in their callers' name."""
+
+    permission_classes = [IsAuthenticated]
+
+    @extend_schema(responses=PurchaseSerializer)
+    def get(self, request: Request, article: int) -> Response:
+        bought = OrderLine.has_bought(int(caller_of(request).subject), article)
+        return Response(PurchaseSerializer({"article": article, "bought": bought}).data)
 
 
 class OrderNoteViewSet(viewsets.ModelViewSet[Note]):

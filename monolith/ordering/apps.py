@@ -6,6 +6,3 @@ from django.apps import AppConfig
 class OrderingConfig(AppConfig):
     name = __package__
     label = "ordering"
-
-    def ready(self) -> None:
-        from . import signals  # noqa: F401, connects the receivers

@@ -39,16 +39,24 @@ class Order(models.Model):
 
 
 class OrderLine(models.Model):
-    """One product of an order. It goes when the product goes: the foreign key cascades across contexts."""
+    """One product of an order. It goes when the product goes, as soon as ordering hears of that."""
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
-    product = models.ForeignKey("catalog.Product", on_delete=models.CASCADE, related_name="order_lines")
+    product = models.ForeignKey(  # cascade by event: catalog.product_deleted
+        "catalog.Product", on_delete=models.DO_NOTHING, db_constraint=False, related_name="order_lines"
+    )
     quantity = models.PositiveIntegerField()
     unit_price = models.DecimalField(max_digits=10, decimal_places=2)
 
     @property
     def amount(self) -> Decimal:
         return self.quantity * self.unit_price
+
+    @classmethod
+    def has_bought(cls, user: int, article: int) -> bool:
+        """Whether the user has an order of the article that wasn't cancelled; both are ids."""
+        bought = cls.objects.filter(order__buyer_id=user, product_id=article)
+        return bought.exclude(order__status=Order.Status.CANCELLED).exists()
 
 
 class Note(models.Model):

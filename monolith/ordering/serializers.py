@@ -81,3 +81,8 @@ class NoteSerializer(serializers.ModelSerializer[Note]):
         model = Note
         fields = ["id", "author", "text", "created_at"]
         read_only_fields = ["created_at"]
+
+
+class PurchaseSerializer(serializers.Serializer[Any]):
+    article = serializers.IntegerField()
+    bought = serializers.BooleanField()

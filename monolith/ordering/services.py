@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
@@ -58,6 +59,7 @@ def _place(lines: list[CartLine], buyer: User, address: dict[str, str], voucher:
     """One transaction over every context but reporting, and the provider is asked inside of it: its answer is
     waited for while rows of five contexts are locked, and what it has set aside outlives a rollback.
     """
+    _lock_stock([line.article.id for line in lines])
     reservations = []
     for line in lines:
         reservations += _reserve(line.article, line.quantity)
@@ -86,12 +88,23 @@ def _place(lines: list[CartLine], buyer: User, address: dict[str, str], voucher:
     return order
 
 
+def _lock_stock(products: Iterable[int]) -> None:
+    """Lock all stock of these products in one order, before any of it is saved: what is free is announced
+    under a lock of each product, and two who come from different sides would wait for each other.
+    """
+    list(
+        StockItem.objects.select_for_update()
+        .filter(product_id__in=sorted(set(products)))
+        .order_by("product_id", "id")
+    )
+
+
 def _reserve(article: Article, quantity: int) -> list[Reservation]:
     """Promise pieces from the warehouses that have most of them."""
     items = list(
-        StockItem.objects.select_for_update()
-        .filter(product=article.id, quantity__gt=F("reserved"))
-        .order_by(F("reserved") - F("quantity"), "id")
+        StockItem.objects.filter(product=article.id, quantity__gt=F("reserved")).order_by(
+            F("reserved") - F("quantity"), "id"
+        )
     )
     available = sum(item.available for item in items)
     if available < quantity:
@@ -122,6 +135,7 @@ def cancel_order(*, order: Order, by: User | None) -> Order:
     `by` is None where nobody did: its pieces were promised for too long.
     """
     order = _placed(order, "cancelled")
+    _lock_stock(order.reservations.values_list("product_id", flat=True))
     for reservation in order.reservations.order_by("id"):
         item = _item_of(reservation)
         item.reserved -= reservation.quantity
@@ -141,6 +155,7 @@ def cancel_order(*, order: Order, by: User | None) -> Order:
 def ship_order(*, order: Order, by: User) -> Order:
     """Send an order off: its reserved pieces leave the warehouses, and its money is taken."""
     order = _placed(order, "shipped")
+    _lock_stock(order.reservations.values_list("product_id", flat=True))
     for reservation in order.reservations.order_by("id"):
         item = _item_of(reservation)
         item.reserved -= reservation.quantity
@@ -188,9 +203,7 @@ def _placed(order: Order, wish: str) -> Order:
 
 
 def _item_of(reservation: Reservation) -> StockItem:
-    return StockItem.objects.select_for_update().get(
-        product=reservation.product_id, warehouse=reservation.warehouse_id
-    )
+    return StockItem.objects.get(product=reservation.product_id, warehouse=reservation.warehouse_id)
 
 
 def write_note(*, author: User, subject: Model, text: str) -> Note:

@@ -8,6 +8,7 @@ app_name = "ordering"
 urlpatterns = [
     path("cart/", api.Cart.as_view(), name="cart"),
     path("cart/<int:product>/", api.CartItem.as_view(), name="cart-item"),
+    path("purchases/<int:article>/", api.Purchase.as_view(), name="purchase"),
     path("orders/", api.OrderViewSet.as_view({"get": "list", "post": "create"}), name="orders"),
     path("orders/<int:pk>/", api.OrderViewSet.as_view({"get": "retrieve"}), name="order"),
     path("orders/<int:pk>/cancel/", api.OrderViewSet.as_view({"post": "cancel"}), name="cancel"),

@@ -62,7 +62,9 @@ class Redemption(models.Model):
 class Offer(models.Model):
     """Some percent off a product for a while, for so many pieces."""
 
-    product = models.ForeignKey("catalog.Product", on_delete=models.CASCADE, related_name="offers")
+    product = models.ForeignKey(  # cascade by event: catalog.product_deleted
+        "catalog.Product", on_delete=models.DO_NOTHING, db_constraint=False, related_name="offers"
+    )
     percent = models.PositiveSmallIntegerField()
     limit = models.PositiveIntegerField(null=True, blank=True, help_text="Pieces in all; empty: any.")
     sold = models.PositiveIntegerField(default=0)

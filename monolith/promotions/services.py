@@ -36,7 +36,7 @@ def give_voucher_back(*, order: Order) -> None:
 
 def take_offer(*, offer: Offer, quantity: int) -> None:
     """Count pieces that are sold at the offered price. Raises OfferSoldOut."""
-    locked = Offer.objects.select_for_update(of=["self"]).select_related("product").get(pk=offer.pk)
+    locked = Offer.objects.select_for_update().get(pk=offer.pk)
     if locked.limit is not None and locked.sold + quantity > locked.limit:
         raise OfferSoldOut(locked.product.name, locked.limit - locked.sold)
     locked.sold += quantity

@@ -1,21 +1,22 @@
 """Reading one's own writes: what a write's answer tells its client, and what a home says that lacks it.
 
 write   a view's transactions -> which of them changed followed rows (the database tells) -> a signed position
-read    the position, by cookie or header -> is it within this home's watermark? -> the view, or `behind`
+read    the position, by cookie or header -> is it in this home's rows? -> the view, or `behind`, or a wait
 
-A position is the owner's epoch and the number of a transaction. The client gets it as a cookie and, where it
-keeps none, as a header to send back. The gateway hands it on as that header, and asks the owner whatever a
-home is behind with, so the client sees one answer, and its own write in it.
+A position is the number of a transaction, and in which epoch of which capability's rows it was, by the home
+that others follow. The client gets it as a cookie and, where it keeps none, as a header to send back. The
+gateway hands it on as that header, and asks the owner whatever a home is behind with, so the client sees one
+answer, and its own write in it.
 
-Both classes are middleware, right after the one for health. Settings: the owner's FRESHNESS_SIGNING_KEY, the
-dotted name of a function that returns the private key of IDENTITY_JWKS_URL's keys; IDENTITY_JWKS_URL.
+Both classes are middleware of every home, behind those for health and the fence: whoever owns rows today may
+follow tomorrow. Settings: FRESHNESS_KEY, a secret that all homes share; FIRST_OWNER (chassis.ownership).
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -23,66 +24,72 @@ from typing import Any
 from django.conf import settings
 from django.db import ProgrammingError, connection, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils.module_loading import import_string
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, KeySet
+from joserfc.jwk import OctKey
 
-from strangler.chassis.identity import ALGORITHM, LEEWAY, KeysUnavailable, key_id, keys_of
+from strangler.chassis.ownership import Beliefs, Unit, is_first_owner
 from strangler.chassis.problems import MEDIA_TYPE, problem
 
 COOKIE, HEADER = "strangler-written", "x-written"
 BEHIND = "x-strangler-behind"  # the gateway asks the owner instead, and takes it away from what clients say
-AUDIENCE = "position"  # so that no position is taken for somebody's token, nor the other way round
+ALGORITHM = "HS256"
+AUDIENCE = "position"
+LEEWAY = 5  # seconds that two machines' clocks may differ by
 LIFETIME = 300  # seconds that a client's reads are held to its write; a follower is hardly ever later
-EPOCH = 0  # of ownership, which doesn't move yet
 CAPTURE_ASKED = 5.0  # seconds between two questions whether changes are captured here
+SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
+WAIT, LOOK = 1.0, 0.02  # seconds that a first owner waits for its follower, and between two looks
 
 Answer = Callable[[HttpRequest], HttpResponse]
 
 
 @dataclass(frozen=True)
 class Position:
-    """A transaction of the owner in `epoch`; `xid` as PostgreSQL writes an xid8."""
+    """A transaction; `xid` as PostgreSQL writes an xid8.
 
-    epoch: int
+    `unit` is the capability whose rows it changed, "" where ownership doesn't move, then in `epoch`;
+    `follower` the home that followed the one which wrote.
+    """
+
     xid: str
+    unit: str = ""
+    epoch: int = 0
+    follower: str = ""
 
 
-def sign(position: Position, key: ECKey, *, lifetime: int = LIFETIME) -> str:
+def sign(position: Position, key: OctKey, *, lifetime: int = LIFETIME) -> str:
     """The position as a client may carry it, for `lifetime` seconds.
 
     Signed, since whoever could name any transaction would be answered by the owner for ever.
     """
-    claims = {
-        "aud": AUDIENCE,
-        "epoch": position.epoch,
-        "xid": position.xid,
-        "exp": int(time.time()) + lifetime,
-    }
-    return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, claims, key)
+    claims = {"aud": AUDIENCE, "exp": int(time.time()) + lifetime} | vars(position)
+    return jwt.encode({"alg": ALGORITHM}, claims, key)
 
 
-def read(text: str, keys: Callable[[str | None], KeySet]) -> Position | None:
-    """The position that a client carries; None for one that is forged, expired or broken.
-
-    `keys` gives the public keys, told the wanted one's id. Keys that can't be had make it None too: the owner
-    is away then, and an answer without the promise is better than none.
-    """
+def read(text: str, key: OctKey) -> Position | None:
+    """The position that a client carries; None for one that is forged, expired or broken."""
     try:
-        claims = jwt.decode(text, keys(key_id(text)), algorithms=[ALGORITHM]).claims
+        claims = jwt.decode(text, key, algorithms=[ALGORITHM]).claims
         jwt.JWTClaimsRegistry(
             leeway=LEEWAY, aud={"essential": True, "value": AUDIENCE}, exp={"essential": True}
         ).validate(claims)
-    except (JoseError, ValueError, KeysUnavailable):
+    except (JoseError, ValueError):
         return None
-    epoch, xid = claims.get("epoch"), claims.get("xid")
-    if type(epoch) is not int or not isinstance(xid, str) or not re.fullmatch(r"[0-9]{1,20}", xid):
+    xid, unit, epoch, follower = (claims.get(name) for name in ("xid", "unit", "epoch", "follower"))
+    if not (isinstance(xid, str) and isinstance(unit, str) and isinstance(follower, str)):
         return None
-    return Position(epoch, xid)
+    if type(epoch) is not int or not re.fullmatch(r"[0-9]{1,20}", xid):
+        return None
+    return Position(xid, unit, epoch, follower)
 
 
-# ── At the owner ─────────────────────────────────────────────────────────────────────────────────
+def signing_key() -> OctKey:
+    """The secret of this process's settings."""
+    return OctKey.import_key(settings.FRESHNESS_KEY)
+
+
+# ── Where rows are written ───────────────────────────────────────────────────────────────────────
 
 
 class WrittenMiddleware:
@@ -90,15 +97,14 @@ class WrittenMiddleware:
 
     def __init__(self, get_response: Answer) -> None:
         self._get_response = get_response
-        self._key: Callable[[], ECKey] = import_string(settings.FRESHNESS_SIGNING_KEY)
         self._capture = _Capture()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         written = _Written(self._capture)
         with connection.execute_wrapper(written):
             response = self._get_response(request)
-        if written.xids and (xid := self._capture.latest(written.xids)):
-            signed = sign(Position(EPOCH, xid), self._key())
+        if written.xids and (position := self._capture.latest(written.xids)):
+            signed = sign(position, signing_key())
             response.headers[HEADER] = signed
             response.set_cookie(
                 COOKIE,
@@ -167,7 +173,7 @@ class _Capture:
     """Whether changes of this database are captured, and which transactions made some."""
 
     def __init__(self) -> None:
-        self._on = False
+        self._on = self._has_owners = False
         self._asked = float("-inf")
 
     def is_on(self) -> bool:
@@ -176,50 +182,94 @@ class _Capture:
         if now - self._asked >= CAPTURE_ASKED:
             self._asked = now
             with connection.cursor() as cursor:
-                cursor.execute("SELECT to_regclass('strangler_capture.change') IS NOT NULL")
-                (self._on,) = cursor.fetchone()
+                cursor.execute(
+                    "SELECT to_regclass('strangler_capture.change') IS NOT NULL, "
+                    "to_regclass('strangler_ownership.unit') IS NOT NULL"
+                )
+                self._on, self._has_owners = cursor.fetchone()
         return self._on
 
-    def latest(self, xids: list[str]) -> str | None:
+    def latest(self, xids: list[str]) -> Position | None:
         """The last of these transactions that changed followed rows; None where none did.
 
         What every follower has applied may be forgotten here already, and needs no position.
         """
         try:
             with connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT tx::text FROM strangler_capture.change WHERE tx = ANY(%s::xid8[]) "
-                    "ORDER BY tx DESC LIMIT 1",
-                    ["{" + ",".join(xids) + "}"],
-                )
+                cursor.execute(_LATEST_OWNED if self._has_owners else _LATEST, ["{" + ",".join(xids) + "}"])
                 found = cursor.fetchone()
         except ProgrammingError:  # capture was taken away just now
             return None
-        return found[0] if found else None
+        return Position(*found) if found else None
 
 
-# ── At a follower ────────────────────────────────────────────────────────────────────────────────
+_LATEST = """
+SELECT tx::text FROM strangler_capture.change WHERE tx = ANY(%s::xid8[]) ORDER BY tx DESC LIMIT 1
+"""
+_LATEST_OWNED = """
+SELECT tx::text, coalesce(u.name, ''), coalesce(u.epoch, 0), coalesce(u.other, '')
+FROM strangler_capture.change AS c LEFT JOIN strangler_ownership.unit AS u ON c.table_name = ANY(u.tables)
+WHERE tx = ANY(%s::xid8[]) ORDER BY tx DESC, u.name LIMIT 1
+"""
+
+
+# ── Where rows are read ──────────────────────────────────────────────────────────────────────────
 
 
 class BehindMiddleware:
-    """Answers `behind`, before anything is done, whoever wrote something that isn't here yet."""
+    """Answers `behind`, before anything is done, whoever wrote something that isn't here yet.
+
+    The first owner is where the gateway sends whatever has no other home: it waits a moment for its follower
+    instead, and then answers with what it has.
+    """
 
     def __init__(self, get_response: Answer) -> None:
         self._get_response = get_response
+        self._beliefs = Beliefs()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         carried = request.headers.get(HEADER) or request.COOKIES.get(COOKIE)
-        if carried and (position := read(carried, keys_of)) and not _is_applied(position):
-            return _behind()
+        position = read(carried, signing_key()) if carried and request.method in SAFE else None
+        if position and not self._has(position):
+            if not is_first_owner():
+                return _behind()
+            deadline = time.monotonic() + WAIT
+            while not self._has(position) and time.monotonic() < deadline:
+                time.sleep(LOOK)
         return self._get_response(request)
+
+    def _has(self, position: Position) -> bool:
+        held = is_held(position, self._beliefs.units(), is_first_owner())
+        return _is_applied(position) if held is None else held
+
+
+def is_held(position: Position, units: Mapping[str, Unit], first_owner: bool) -> bool | None:
+    """Whether this home's rows include a write, by who owns them; None: its watermark has to tell.
+
+    `units` is what this home believes. What an earlier owner wrote was applied to the end before it handed
+    over, so an owner has it all.
+    """
+    unit = units.get(position.unit)
+    if unit is None:
+        if first_owner or not units:
+            return first_owner or None
+        # Of other rows than those that this home has; or written before anybody said who owns them.
+        follows = any(not one.is_owned for one in units.values())
+        return None if not position.unit and follows else True
+    if position.follower == unit.other:
+        return True  # it was written here
+    if position.epoch > unit.epoch:
+        return False  # by a later owner than this home knows of
+    match unit.state:
+        case "owner":
+            return True
+        case "fenced":
+            return position.epoch < unit.epoch  # or the other home owns by now, and has written already
+    return None
 
 
 def _is_applied(position: Position) -> bool:
-    """Whether this home's rows are those of the owner after that write; not known means no."""
-    if position.epoch != EPOCH:
-        return (
-            position.epoch < EPOCH
-        )  # what an earlier owner wrote was applied to the end before it handed over
+    """Whether this home's watermark includes a write; not known means no."""
     try:
         with connection.cursor() as cursor:
             cursor.execute(

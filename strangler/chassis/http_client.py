@@ -12,10 +12,13 @@ from typing import Any
 
 import httpx
 
+from strangler.chassis.fence import footprint
+
 SAFE = ("GET", "HEAD", "OPTIONS")
 WORTH_ANOTHER_TRY = (502, 503, 504)
 CONNECT_WITHIN = 1.0  # seconds
 ANSWER_WITHIN = 3.0  # seconds
+WRITTEN_WITHIN = 15.0  # seconds
 ATTEMPTS = 3
 PAUSE = 0.05  # seconds before the second attempt; twice as long before each later one
 
@@ -27,7 +30,14 @@ class Retries(httpx.BaseTransport):
         self._inner, self._attempts = inner, attempts
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        attempts = self._attempts if request.method in SAFE else 1
+        if request.method not in SAFE:
+            footprint.reached_out(f"{request.method} {request.url} was sent")
+            return self._inner.handle_request(request)
+        with footprint.only_asking():
+            return self._ask(request)
+
+    def _ask(self, request: httpx.Request) -> httpx.Response:
+        attempts = self._attempts
         for attempt in range(1, attempts + 1):
             last = attempt == attempts
             try:
@@ -49,6 +59,14 @@ class NoAnswer(Exception):
     """Nothing came that can be used: no connection, an error, something that isn't JSON."""
 
 
+class Refused(Exception):
+    """A write was refused, and nothing was done. `status` and `problem` are the answer's."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(problem.get("detail") or f"The answer was {status}.")
+        self.status, self.problem = status, problem
+
+
 def get_json(
     base_url: str,
     path: str,
@@ -67,6 +85,26 @@ def get_json(
         return answer.raise_for_status().json()
     except (httpx.HTTPError, ValueError) as error:
         raise NoAnswer(f"{base_url}{path}: {error}") from error
+
+
+def send_json(base_url: str, method: str, path: str, body: Any = None, *, token: str) -> Any:
+    """What is answered to a write, parsed; None where there is nothing to say. It is sent once.
+
+    Raises Refused, or NoAnswer: then nobody knows whether it was done. The time limit is longer than rows
+    take to move, since the gateway holds a write for so long.
+    """
+    try:
+        answer = client(base_url).request(
+            method, path, json=body, headers={"authorization": f"Bearer {token}"}, timeout=WRITTEN_WITHIN
+        )
+        said = answer.json() if answer.content else None
+    except (httpx.HTTPError, ValueError) as error:
+        raise NoAnswer(f"{method} {base_url}{path}: {error}") from error
+    if answer.is_success:
+        return said
+    if answer.is_client_error and isinstance(said, dict):
+        raise Refused(answer.status_code, said)
+    raise NoAnswer(f"{method} {base_url}{path}: {answer.status_code}")
 
 
 @cache

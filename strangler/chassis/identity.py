@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,15 @@ class Caller:
     """Who asks: `subject` is the user's id as text, and empty for somebody who hasn't signed in.
 
     `role` is a word of the application's; `sellers` are the ids of the sellers that the caller works for.
+    `name` is the one under which the caller writes in public. `token` is what the request came with, "" where
+    that was a session: to ask other homes in the caller's name.
     """
 
     subject: str = ""
     role: str = ""
     sellers: tuple[int, ...] = ()
+    name: str = field(default="", compare=False)
+    token: str = field(default="", compare=False, repr=False)
 
     @property
     def is_authenticated(self) -> bool:
@@ -75,6 +79,7 @@ def sign(caller: Caller, key: ECKey, *, lifetime: int) -> str:
         "sub": caller.subject,
         "role": caller.role,
         "sellers": list(caller.sellers),
+        "name": caller.name,
         "iat": now,
         "exp": now + lifetime,
     }
@@ -92,9 +97,10 @@ def verify(token: str, keys: KeySet) -> Caller:
         exp={"essential": True},
     ).validate(claims)
     subject, role, sellers = claims["sub"], claims.get("role", ""), claims.get("sellers", [])
-    if not (isinstance(subject, str) and isinstance(role, str) and _are_ids(sellers)):
-        raise ValueError("The token's sub, role or sellers have a shape that nobody knows.")
-    return Caller(subject, role, tuple(sellers))
+    name = claims.get("name", "")
+    if not (all(isinstance(word, str) for word in (subject, role, name)) and _are_ids(sellers)):
+        raise ValueError("The token's sub, role, name or sellers have a shape that nobody knows.")
+    return Caller(subject, role, tuple(sellers), name)
 
 
 def _are_ids(value: Any) -> bool:
@@ -170,7 +176,7 @@ class TokenAuthentication(BaseAuthentication):
             raise AuthenticationFailed("Authorization reads 'Bearer <token>'.")
         try:
             token = words[1].decode("ascii")
-            caller = verify(token, self.keys(key_id(token)))
+            caller = replace(verify(token, self.keys(key_id(token))), token=token)
         except (JoseError, ValueError):
             raise AuthenticationFailed(
                 "The token isn't good, or not any more; ask for another one."

@@ -58,12 +58,12 @@ class Desk:
             unfit=self._unfit(capability) if tables in checked else None,
             following=self.following(capability) if follows in checked else None,
             evidence=self.surroundings.evidence(capability, standing.since) if compared else None,
-            contracts=self.surroundings.contracts(capability) if contracts_gate in checked else None,
-            footing=self._footing(capability, health) if compared else None,
             ownership=self.ownership(capability),
             stood=stood(standing),
             behind=self._behind(capability) if write_gates.others in checked else None,
             references=self.surroundings.references(capability) if write_gates.unused in checked else None,
+            contracts=self.surroundings.contracts(capability) if contracts_gate in checked else None,
+            footing=self._footing(capability, health) if compared else None,
         )
 
     def gateway(self, unfinished: Transition | None = None) -> GatewayView:

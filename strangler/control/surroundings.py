@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -211,6 +213,9 @@ class Actual:
         moved = self._switch(capability, origin, epoch)
         if step == "raise_fence":
             switch.raise_fence(moved, capability.switch.fence)
+        elif step == "drain":
+            with self._untold(capability, moved) as untold:
+                switch.drain(moved, outbox=untold)
         else:
             getattr(switch, step)(moved)
         if step == "give_away":
@@ -279,6 +284,24 @@ class Actual:
             self._switches[capability.name, origin, epoch] = known
         return known
 
+    @contextmanager
+    def _untold(self, capability: Capability, moved: Switch) -> Iterator[Callable[[], int]]:
+        """Counts the events of the capability's context that the home which gives away has still to tell."""
+        from strangler.movement import announced
+        from strangler.movement.tables import connection
+
+        outbox = moved.bench.at(moved.origin)
+        open_already = {moved.origin.url: outbox, moved.target.url: moved.bench.at(moved.target)}
+        databases = {home.database for home in self._config.homes.values() if home.database}
+        with ExitStack() as stack:
+            subscribers = [
+                open_already.get(url) or stack.enter_context(connection(url, "subscriber"))
+                for url in (self._system.databases[name] for name in databases)
+            ]
+            brokered = _is_brokered() or announced.has_published(outbox)
+            publisher = announced.Publisher(moved.origin.home, capability.context, brokered)
+            yield lambda: publisher.untold(outbox, subscribers)
+
     def _close(self, moved: Switch) -> None:
         self._switches = {key: one for key, one in self._switches.items() if one is not moved}
         moved.bench.close()
@@ -315,6 +338,12 @@ class Actual:
 
         first, second = sides(self._config, capability, self._system)
         return (second, first) if owns(second, capability.tables) else (first, second)
+
+
+def _is_brokered() -> bool:
+    """Whether the environment names a RabbitMQ that events go by, as homes are told."""
+    named = os.environ.get("EVENTS_BROKER_URL") or os.environ.get("BROKER_URL", "")
+    return named.startswith(("amqp:", "amqps:", "pyamqp:"))
 
 
 def _version(body: bytes) -> str:

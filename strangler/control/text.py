@@ -10,7 +10,7 @@ import click
 
 from strangler.control.effects import Effect, StopFollowing, describe_record
 from strangler.control.gates import Gate, behind, counted_from, percent, roles, verified, why_not_following
-from strangler.control.phases import COMPLETE, MONOLITH, Direction, Phase, direction, meaning
+from strangler.control.phases import COMPLETE, MONOLITH, REPLICATE, Direction, Phase, direction, meaning
 from strangler.control.plan import Plan
 from strangler.control.status import Status
 from strangler.control.store import Transition
@@ -90,9 +90,16 @@ def done(one: Transition) -> str:
     if one.target == COMPLETE:
         back = " No way leads back."
     elif direction(one.origin, one.target) is Direction.FORWARD:
-        back = f" Back: `strangler reverse {one.capability} --to {one.origin}`."
+        back = f" Back: `strangler {_back(one.capability, one.target, one.origin)}`."
     lines.append(f"  Done in {one.seconds:.2f} s; this is revision {one.revision}.{back}")
     return "\n".join(lines)
+
+
+def _back(name: str, phase: Phase, to: Phase) -> str:
+    """The command that leads from a phase back to another, or the first of them."""
+    if phase == REPLICATE:
+        return f"cancel {name}"
+    return f"reverse {name}" if to == REPLICATE else f"reverse {name} --to {to}"
 
 
 def history(transitions: Iterable[Transition]) -> str:
@@ -131,7 +138,8 @@ def _wanted(seen: Status) -> str:
         case Direction.BACK if current == COMPLETE:
             return f"{wanted}, and it is past it."
         case Direction.BACK:
-            return f"{wanted}, which lies behind it: `strangler reverse {name} --to {wanted}`."
+            by_way_of = REPLICATE if seen.capability.kind == "write" else wanted
+            return f"{wanted}, which lies behind it: `strangler {_back(name, current, by_way_of)}`."
 
 
 def _gateway(seen: Status) -> Iterator[str]:

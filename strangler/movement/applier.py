@@ -6,6 +6,7 @@ setting of a session can feign.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -21,7 +22,13 @@ CONNECT_WITHIN = 10  # seconds
 
 
 def login(state: Path, follower_url: str, server_url: str) -> str:
-    """`ensure`, with the password that this project keeps for it."""
+    """The login that the environment names for that database, as in STRANGLER_APPLIER_CATALOG_URL.
+
+    Without one it is `ensure`d, with the password that this project keeps for it.
+    """
+    for variable, named in os.environ.items():
+        if variable.startswith("STRANGLER_APPLIER_") and _place(named) == _place(follower_url):
+            return named
     password = databases.password_of(state, f"applier/{databases.without_password(follower_url)}")
     return ensure(follower_url, server_url, password)
 
@@ -50,6 +57,12 @@ def ensure(follower_url: str, server_url: str, password: str) -> str:
         f"The applier's role can't be made at the follower: {said} Nothing was changed. Let an administrator "
         f'run CREATE ROLE "{name}" LOGIN PASSWORD \'...\' IN ROLE "{home}", and name that login with --as.'
     )
+
+
+def _place(url: str) -> tuple[str, str]:
+    """Server and database of a URL, whoever logs in."""
+    parts = urlsplit(url)
+    return parts.netloc.rpartition("@")[2], parts.path
 
 
 def _make(login: str, home: str, name: str, password: str) -> None:

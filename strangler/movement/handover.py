@@ -1,4 +1,4 @@
-"""What goes on across homes besides the rows: ids, and the counters of announced events.
+"""What goes on across homes besides the rows: ids, the counters of announced events, and the inbox.
 
 Everything here may be done again, and nothing ever goes backwards: an id or a sequence number that was given
 out once is never given out by the other home.
@@ -63,6 +63,61 @@ def outbox_counters(origin: Connection, target: Connection) -> int:
             counted,
         )
     return len(counted)
+
+
+# What a context's subscriptions have handled, what is parked, and how far they have read outboxes.
+HANDLED = "subscription, event_id, key, type, outcome, note, announced_at, handled_at"
+PARKED = "subscription, event_id, key, type, state, reason, attempts, headers, content_type, body, parked_at"
+READ = "subscription, publisher, types, low, high, reached"
+
+
+def inbox(origin: Connection, target: Connection, context: str) -> int:
+    """Let the target know what the context's subscriptions have heard; how many handled events it is told.
+
+    Behind the fence nothing is handled any more, so what is here is all. Belongs in a transaction of the
+    target that holds the commit back: what is parked there is replaced.
+    """
+    there = "SELECT to_regclass('strangler_inbox_received') IS NOT NULL"
+    if origin.execute(there).fetchone() != (True,) or target.execute(there).fetchone() != (True,):
+        return 0
+    mine = f"{context}.%"
+    with target.cursor() as cursor:
+        cursor.execute("DELETE FROM strangler_inbox_parked WHERE subscription LIKE %s", [mine])
+        cursor.execute("DELETE FROM strangler_inbox_position WHERE subscription LIKE %s", [mine])
+    _copy(origin, target, "strangler_inbox_parked", PARKED, "ORDER BY position", mine)
+    _copy(origin, target, "strangler_inbox_position", READ, "", mine)
+    return _copy(origin, target, "strangler_inbox_received", HANDLED, "", mine)
+
+
+def _copy(origin: Connection, target: Connection, table: str, columns: str, order: str, mine: str) -> int:
+    """Rows that the target doesn't have yet, in bulk: there may be many."""
+    names = [name.strip() for name in columns.split(",")]
+    wanted = sql.SQL("SELECT {} FROM {} WHERE subscription LIKE {} {}").format(
+        sql.SQL(", ").join(map(sql.Identifier, names)),
+        sql.Identifier(table),
+        sql.Literal(mine),
+        sql.SQL(order),
+    )
+    into = sql.Identifier(f"handed_over_{table}")
+    listed = sql.SQL(", ").join(map(sql.Identifier, names))
+    with origin.cursor() as reading, target.cursor() as writing:
+        writing.execute(
+            sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
+                into, listed, sql.Identifier(table)
+            )
+        )
+        with (
+            reading.copy(sql.SQL("COPY ({}) TO STDOUT").format(wanted)) as rows,
+            writing.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(into, listed)) as copy,
+        ):
+            for block in rows:
+                copy.write(block)
+        # In the order of copying, which a table that was just filled keeps.
+        return writing.execute(
+            sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT DO NOTHING").format(
+                sql.Identifier(table), listed, listed, into
+            )
+        ).rowcount
 
 
 def _sequences(side: Connection, table: sql.Identifier) -> list[tuple[str, str]]:

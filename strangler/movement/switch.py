@@ -202,6 +202,9 @@ def hand_over(switch: Switch) -> None:
     with switch.at_both() as (origin, target):
         handover.sequences(origin, target, switch.tables)
         handover.outbox_counters(origin, target)
+        with target.transaction():
+            if ownership.may_commit(target, switch.name, switch.epoch):
+                handover.inbox(origin, target, switch.name.partition(".")[0])
 
 
 def prepare_back(switch: Switch) -> None:

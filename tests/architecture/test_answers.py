@@ -136,6 +136,8 @@ def paths() -> list[str]:
         *(f"/api/catalog/categories/{slug}/" for slug in ("brakes", "brake-discs", "hats")),
         "/api/catalog/sellers/",
         *(f"/api/catalog/sellers/{pk}/" for pk in range(6)),
+        "/api/catalog/watched/",
+        "/api/catalog/watched/?page=2",
         "/api/catalog/hats/",
     ]
 

@@ -69,14 +69,30 @@ def test_the_control_plane_is_told_every_address_that_attaching_asks_for() -> No
         assert wanted <= set(SERVICES[name]["environment"])
 
 
-def test_the_follower_is_the_one_that_strangler_run_starts_with_a_login_that_is_made() -> None:
-    declared = config.load(PROJECT).processes["follower"].command
-    service = SERVICES["follower"]
-    assert list(declared[1:]) == service["command"][1:]
-    address = service["environment"]["STRANGLER_APPLIER_URL"]
-    (role,) = re.findall(r"//(\w+):", address)
+@pytest.mark.parametrize("name", ["follower", "follower-monolith"])
+def test_a_follower_is_the_one_that_strangler_run_starts(name: str) -> None:
+    assert list(config.load(PROJECT).processes[name].command[1:]) == SERVICES[name]["command"][1:]
+
+
+@pytest.mark.parametrize("name", ["follower", "follower-monolith", "control"])
+def test_whoever_moves_rows_has_the_appliers_logins_that_are_made(name: str) -> None:
+    named = [
+        one for key, one in SERVICES[name]["environment"].items() if key.startswith("STRANGLER_APPLIER_")
+    ]
     made = re.findall(r"CREATE ROLE (\w+) LOGIN.*IN ROLE (\w+);", COMPOSE["configs"]["databases"]["content"])
-    assert made == [(role, address.rpartition("/")[2])]
+    wanted = {(role, database) for one in named for role, database in re.findall(r"//(\w+):.*/(\w+)$", one)}
+    assert wanted == set(made)
+    assert {database for _, database in wanted} == {"catalog", "marketplace"}
+
+
+@pytest.mark.parametrize("name", ["monolith", "worker", "relay", "consumer", "catalog", "consumer-catalog"])
+def test_no_home_may_write_past_a_fence(name: str) -> None:
+    assert not any("applier" in str(one) for one in SERVICES[name]["environment"].values())
+
+
+def test_the_homes_share_the_key_that_positions_are_signed_with() -> None:
+    keys = {SERVICES[name]["environment"]["FRESHNESS_KEY"] for name in ("monolith", "catalog")}
+    assert len(keys) == 1
 
 
 def test_homes_are_reached_by_the_names_of_their_services() -> None:

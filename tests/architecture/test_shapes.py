@@ -43,6 +43,7 @@ MONOLITH = {
     "wsgi.py",
     "celery.py",
     "pages.py",
+    "counter.py",  # what the pages have the catalog write, wherever that is
     "storefront.py",  # what the shop's page asks of the catalog, wherever that is
     "shared.py",  # a knot: docs/steps/00-monolith
     "templates",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
-from monolith.catalog.models import Category, Product, Review, Seller
+from monolith.catalog.models import Category, Product, Review, Seller, Watch
 from monolith.identity.models import Role, SellerStaff, User
 from monolith.inventory.models import StockItem, Warehouse
 from monolith.ordering.models import Order
@@ -64,6 +65,11 @@ def a_review(
     return Review.objects.create(product=product, author=author, rating=rating, text=text)
 
 
+def a_watch(product: Product, user: User) -> Watch:
+    return Watch.objects.create(product=product, user=user)
+
+
+@transaction.atomic
 def stock_of(product: Product, quantity: int, warehouse: str = "HAM") -> StockItem:
     place, _ = Warehouse.objects.get_or_create(code=warehouse, defaults={"name": warehouse})
     return StockItem.objects.create(product=product, warehouse=place, quantity=quantity)

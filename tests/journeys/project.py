@@ -271,7 +271,8 @@ def own_names(broker: str, namespace: str) -> Iterator[None]:
         return
     from kombu import Connection
 
-    subscriptions = ("reporting.sales", "notifications.mails", "notifications.post")
+    handlers = (file.read_text() for file in (HERE / "monolith").glob("*/handlers.py"))
+    subscriptions = [name for text in handlers for name in re.findall(r'Subscription\("([^"]+)"', text)]
     dead = [f"{name}.dead" for name in subscriptions]
     with Connection(f"py{broker}") as connection:
         channel = connection.channel()

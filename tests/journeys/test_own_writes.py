@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.cookiejar
 import json
 import os
-import re
 import signal
 import urllib.request
 from collections.abc import Iterator
@@ -14,6 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.journeys.person import Person
 from tests.journeys.project import Project, until
 
 PRODUCT = "/api/catalog/products/1/"  # of the seller that staff1 works for
@@ -28,44 +27,23 @@ class Seen:
     headers: dict[str, str]
 
 
-class Staff:
-    """staff1 with a session, whose client keeps cookies."""
+class Staff(Person):
+    """staff1, who changes the price of their product and looks at it."""
 
     def __init__(self, gateway: str) -> None:
-        self.gateway, self.jar = gateway, http.cookiejar.CookieJar()
-        self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(self.jar)
-        )
-        page = self._opener.open(gateway + "/account/login/").read().decode()
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
-        assert token
-        form = f"username=staff1&password=demo&csrfmiddlewaretoken={token[1]}"
-        self._opener.open(gateway + "/account/login/", form.encode())
-
-    def cookie(self, name: str) -> str:
-        return next((one.value or "" for one in self.jar if one.name == name), "")
+        super().__init__(gateway, "staff1")
 
     def price(self, price: str) -> Seen:
         """Change the product's price."""
-        request = urllib.request.Request(
-            self.gateway + PRODUCT,
-            json.dumps({"price": price}).encode(),
-            {"Content-Type": "application/json", "X-CSRFToken": self.cookie("csrftoken")},
-            method="PATCH",
-        )
-        return self._seen(request)
+        return self._seen("PATCH", {"price": price})
 
     def read(self) -> Seen:
-        return self._seen(urllib.request.Request(self.gateway + PRODUCT))
+        return self._seen("GET")
 
-    def token(self) -> str:
-        with self._opener.open(self.gateway + "/api/identity/token/") as answer:
-            return str(answer.headers["Authorization"])
-
-    def _seen(self, request: urllib.request.Request) -> Seen:
-        with self._opener.open(request, timeout=20) as answer:
-            headers = {name.lower(): value for name, value in answer.headers.items()}
-            return Seen(headers.get("x-strangler-home", ""), json.load(answer)["price"], headers)
+    def _seen(self, method: str, body: object = None) -> Seen:
+        said = self.asks(method, PRODUCT, body)
+        assert said.status == 200, said
+        return Seen(said.home, said.json["price"], said.headers)
 
 
 def read_with(gateway: str, **headers: str) -> Seen:

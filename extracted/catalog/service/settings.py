@@ -2,16 +2,26 @@
 
 DATABASE_URL         postgres://user:password@host:port/name; required
 IDENTITY_JWKS_URL    where the public keys are that tokens are checked with; required
+FRESHNESS_KEY        what positions of writes are signed with, the same in every home; or FRESHNESS_KEY_FILE,
+                     where it is kept. Without both, each process has one of its own
+NEIGHBOURS_URL       where the other contexts' API is asked, usually the gateway; needed by reviews alone
+EVENTS_BROKER_URL    the RabbitMQ that events go by; BROKER_URL where that is one. Without it, subscribers
+                     read the outboxes
+EVENTS_PUBLISHERS    whose outboxes those are: {"home": "postgresql://..."}; none by default
+EVENTS_NAMESPACE     prefix of all that is declared at the RabbitMQ, the same in every home
 ALLOWED_HOSTS        comma-separated; this machine's own names by default
 DEBUG                false by default
 RELEASE              what this release is called; a hash of its files by default
 """
 
+import secrets
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from strangler.chassis.keyfile import read_or_make
 from strangler.chassis.version import version_of
 
 env = environ.Env()
@@ -31,23 +41,40 @@ DATABASES = {"default": env.db("DATABASE_URL") | {"CONN_MAX_AGE": 60, "CONN_HEAL
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 IDENTITY_JWKS_URL = env.str("IDENTITY_JWKS_URL")
 
-# No sessions, no users, no pages, and no SECRET_KEY: the service signs nothing.
+NEIGHBOURS_URL = env.str("NEIGHBOURS_URL", default="")
+FIRST_OWNER = False  # it owns rows once a switch has moved them here, and not before
+
+FRESHNESS_KEY = env.str("FRESHNESS_KEY", default="")
+if not FRESHNESS_KEY:
+    _file, FRESHNESS_KEY = env.str("FRESHNESS_KEY_FILE", default=""), secrets.token_urlsafe(32)
+    if _file:
+        FRESHNESS_KEY = read_or_make(Path(_file), lambda: FRESHNESS_KEY)
+
+# No sessions, no users, no pages, and no SECRET_KEY.
 INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_standardized_errors",
     "strangler.chassis.telemetry",
+    "strangler.chassis.callsites",
+    "strangler.chassis.fence",
+    "strangler.chassis.outbox",
+    "strangler.chassis.inbox",
     "extracted.catalog",
 ]
 MIDDLEWARE = [
     "strangler.chassis.health.HealthMiddleware",
     "strangler.chassis.telemetry.middleware.TelemetryMiddleware",
+    "strangler.chassis.fence.middleware.FenceMiddleware",
     "strangler.chassis.freshness.BehindMiddleware",
+    "strangler.chassis.freshness.WrittenMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
 ]
 ROOT_URLCONF = "extracted.catalog.service.urls"
 WSGI_APPLICATION = "extracted.catalog.service.wsgi.application"
+
+CALLSITES_ROOT = "extracted"
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -67,7 +94,7 @@ REST_FRAMEWORK = {
 DRF_STANDARDIZED_ERRORS = {"EXCEPTION_FORMATTER_CLASS": "strangler.chassis.problems.ProblemFormatter"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Catalog",
-    "DESCRIPTION": "What is for sale: the reads of the catalog.",
+    "DESCRIPTION": "What is for sale, and what its buyers say about it.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "AUTHENTICATION_WHITELIST": [],
@@ -77,6 +104,17 @@ SPECTACULAR_SETTINGS = {
     "SECURITY": [{"token": []}, {}],
     "ENUM_NAME_OVERRIDES": {"ProductStatus": "extracted.catalog.models.Product.Status"},
 }
+
+EVENTS_BROKER_URL = env.str("EVENTS_BROKER_URL", default="")
+if not EVENTS_BROKER_URL and urlsplit(env.str("BROKER_URL", default="")).scheme in (
+    "amqp",
+    "amqps",
+    "pyamqp",
+):
+    EVENTS_BROKER_URL = env.str("BROKER_URL")
+EVENTS_PUBLISHERS = env.json("EVENTS_PUBLISHERS", default={})
+EVENTS_NAMESPACE = env.str("EVENTS_NAMESPACE", default="")
+EVENTS_SOURCE = "marketplace"  # as in the monolith: a product's events go on, whichever home announces them
 
 LOGGING = {
     "version": 1,

@@ -64,6 +64,16 @@ def reached_out(what: str) -> None:
         now.lasting.append(what)
 
 
+@contextmanager
+def only_asking() -> Iterator[None]:
+    """What leaves this process in the block changes nothing elsewhere, and so isn't counted."""
+    token = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
 def met_fence(said: str, *, moving: bool) -> None:
     """A fence has refused something in this request."""
     if now := _current.get():

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from strangler.chassis import problems
 from strangler.chassis.fence import footprint
+from strangler.chassis.ownership import Beliefs
 
 CAPABILITY = "x-strangler-capability"  # set by the gateway, which takes it away from what clients send
 FENCED = "x-strangler-fenced"
@@ -31,28 +31,18 @@ class FenceMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
-        self._knows_owners = False
+        self._beliefs = Beliefs()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         with footprint.watched() as done:
             named = request.headers.get(CAPABILITY, "")
-            if named and request.method not in SAFE and not self._owns(named):
+            if named and request.method not in SAFE and not self._beliefs.owns(named):
                 return refusal(request, done)
             answer = self._get_response(request)
             # Whatever a view has made of the error, the client must know that its write was refused. A
             # request of the capability goes to whoever owns the rows by now; any other comes back here.
             done.moving |= bool(named)
             return refusal(request, done) if done.fenced else answer
-
-    def _owns(self, capability: str) -> bool:
-        with connection.cursor() as cursor:
-            if not self._knows_owners:
-                cursor.execute("SELECT to_regclass('strangler_ownership.unit') IS NOT NULL")
-                self._knows_owners = cursor.fetchone() == (True,)
-            if not self._knows_owners:
-                return True
-            cursor.execute("SELECT state FROM strangler_ownership.unit WHERE name = %s", [capability])
-            return cursor.fetchone() in (None, ("owner",))
 
 
 def refusal(request: HttpRequest, done: footprint.Footprint) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 One process serves any number of subscriptions, each on a channel of its own. What is settled stands in the
 database before the broker hears of it, so a consumer that is killed in between gets it again and knows it.
+A queue has one active consumer, and so only the home that owns the subscription's rows attaches to it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from strangler.chassis import broker, pulse
 from strangler.chassis.envelope import Message, headers_of
 from strangler.chassis.inbox.parking import settle
 from strangler.chassis.inbox.receiving import Delivery, park, receive
-from strangler.chassis.inbox.subscriptions import NotNow, Subscription, attempt
+from strangler.chassis.inbox.subscriptions import NotNow, Owned, Subscription, attempt
 
 SETTLE_EVERY = 0.5  # seconds between two looks for parked events that may move
 IDLE_AFTER = 0.5  # seconds of silence that `until_idle` takes for the end
@@ -63,7 +64,7 @@ class Consumer:
     """One consumer process's work on some subscriptions."""
 
     def __init__(self, subscriptions: Iterable[Subscription]) -> None:
-        self._subscriptions = list(subscriptions)
+        self._owned = Owned(subscriptions)
         self._stopping = False
         self._settled = 0.0
 
@@ -80,11 +81,13 @@ class Consumer:
         while not self._stopping:
             pulse.beat()
             try:
+                subscriptions = self._owned.now()
+                # What a closed connection hadn't settled goes back to its queue, for whoever owns by now.
                 with broker.connected() as link:
-                    intakes = [one for each in self._subscriptions for one in _open(link, each)]
+                    intakes = [one for each in subscriptions for one in _open(link, each)]
                     pause = 0.1
-                    self._consume(link, intakes, until_idle)
-                return
+                    if self._consume(link, intakes, until_idle):
+                        return
             except (OSError, amqp.AMQPError, OperationalError, InterfaceError, NotNow) as error:
                 connection.close()
                 if until_idle:
@@ -93,15 +96,18 @@ class Consumer:
                 time.sleep(pause)
                 pause = min(2.0, pause * 2)
 
-    def _consume(self, link: Any, intakes: list[Intake], until_idle: bool) -> None:
+    def _consume(self, link: Any, intakes: list[Intake], until_idle: bool) -> bool:
+        """Until it is to end (True), or owns the rows of other subscriptions than it did (False)."""
         heard = time.monotonic()
-        most = max(one.subscription.batch for one in intakes)
+        most = max((one.subscription.batch for one in intakes), default=1)
         while not self._stopping:
             pulse.beat()
+            if self._owned.have_changed():
+                return False
             if _gather(link, intakes, most):
                 heard = time.monotonic()
             elif until_idle and time.monotonic() - heard > IDLE_AFTER:
-                return
+                return True
             try:
                 attempt([*(one.settle for one in intakes), *self._parked_to_settle()])
             except (NotNow, OperationalError, InterfaceError) as error:
@@ -110,12 +116,13 @@ class Consumer:
                 logger.warning("not now: %r; it is tried again in %.1f s", error, PAUSE)
                 connection.close()  # it may be the connection that is gone
                 time.sleep(PAUSE)
+        return True
 
     def _parked_to_settle(self) -> list[Callable[[], int]]:
         if time.monotonic() - self._settled < SETTLE_EVERY:
             return []
         self._settled = time.monotonic()
-        return [partial(settle, one) for one in self._subscriptions]
+        return [partial(settle, one) for one in self._owned.known]
 
 
 def declare(subscriptions: Iterable[Subscription]) -> None:
@@ -139,6 +146,9 @@ def _open(link: Any, subscription: Subscription) -> tuple[Intake, Intake]:
 
 def _gather(link: Any, intakes: list[Intake], most: int) -> bool:
     """Wait for a message, and take what else is there already, up to `most` of one queue."""
+    if not intakes:
+        time.sleep(min(SETTLE_EVERY, IDLE_AFTER) / 2)
+        return False
     try:
         link.drain_events(timeout=min(SETTLE_EVERY, IDLE_AFTER) / 2)
         while all(len(one.waiting) < most for one in intakes):

@@ -2,7 +2,8 @@
 
 An outbox is read in snapshot windows: what a new snapshot sees and the last one didn't, by seq. A cursor on
 seq would pass over what commits late, and one on the transaction's id would reorder a key. The position is
-saved after the events are settled; what a killed process reads again, its inbox knows.
+saved after the events are settled; what a killed process reads again, its inbox knows. Only the home that
+owns a subscription's rows reads for it.
 
 Settings: EVENTS_PUBLISHERS, the name of each publishing home with its database's URL.
 """
@@ -24,7 +25,7 @@ from strangler.chassis import pulse
 from strangler.chassis.envelope import JSON_TYPE, Message, recorded_headers
 from strangler.chassis.inbox.parking import settle
 from strangler.chassis.inbox.receiving import Delivery, receive
-from strangler.chassis.inbox.subscriptions import NotNow, Subscription, attempt
+from strangler.chassis.inbox.subscriptions import NotNow, Owned, Subscription, attempt
 
 WINDOW = 500  # events that are read at a time
 POLL = 0.5  # seconds until an outbox is looked at without a notification
@@ -90,7 +91,7 @@ class Poller:
     """One consumer process's work on some subscriptions, without a broker."""
 
     def __init__(self, subscriptions: Iterable[Subscription], publishers: Mapping[str, str]) -> None:
-        self._subscriptions = list(subscriptions)
+        self._owned = Owned(subscriptions)
         self._publishers = publishers
         self._stopping = False
 
@@ -108,10 +109,10 @@ class Poller:
             pulse.beat()
             try:
                 with self._sessions() as sessions:
-                    readers = [Reader.at(s, p) for s in self._subscriptions for p in self._publishers]
+                    readers = [Reader.at(s, p) for s in self._owned.now() for p in self._publishers]
                     pause = 0.1
-                    self._read(sessions, readers, until_idle)
-                return
+                    if self._read(sessions, readers, until_idle):
+                        return
             except (psycopg.Error, OperationalError, InterfaceError, NotNow) as error:
                 connection.close()
                 if until_idle:
@@ -122,15 +123,19 @@ class Poller:
 
     def _read(
         self, sessions: Mapping[str, psycopg.Connection[Any]], readers: list[Reader], until_idle: bool
-    ) -> None:
+    ) -> bool:
+        """Until it is to end (True), or owns the rows of other subscriptions than it did (False)."""
         while not self._stopping:
             pulse.beat()
+            if self._owned.have_changed():
+                return False
             reading = (partial(one.step, sessions[one.publisher]) for one in readers)
-            count = sum(attempt([*reading, *(partial(settle, one) for one in self._subscriptions)]))
+            count = sum(attempt([*reading, *(partial(settle, one) for one in self._owned.known)]))
             if not count and until_idle:
-                return
+                return True
             if not count:
                 _wait(list(sessions.values()))
+        return True
 
     @contextmanager
     def _sessions(self) -> Iterator[dict[str, psycopg.Connection[Any]]]:

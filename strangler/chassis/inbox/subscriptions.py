@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from strangler.chassis.envelope import Envelope
+from strangler.chassis.ownership import Beliefs
 
 Handler = Callable[[Envelope], None]
 Upcaster = Callable[[dict[str, Any]], Mapping[str, Any]]
+
+OWNED_ASKED = 1.0  # seconds between two questions whose rows this home owns
 
 _declared: dict[str, Subscription] = {}
 
@@ -29,6 +33,9 @@ class DeclaredTwice(ValueError):
 @dataclass(frozen=True)
 class Subscription:
     """One listener with a queue, an inbox and an order of its own.
+
+    Its name begins with the context whose rows its handlers write, as `catalog.stock`: where such rows move,
+    it is consumed by whichever home owns them, and its inbox moves along.
 
     `batch` is how many events at most are handled in one transaction: 1 for handlers that call others, more
     for those that only write rows. `prefetch` is how many the broker sends ahead.
@@ -91,6 +98,29 @@ class Subscription:
                 )
             event = replace(event, version=event.version + 1, data=dict(upcaster(event.data)))
         handler(event)
+
+
+class Owned:
+    """Those of the subscriptions whose rows this home owns; `known` is how it was when last asked."""
+
+    def __init__(self, subscriptions: Iterable[Subscription]) -> None:
+        self._all = list(subscriptions)
+        self._beliefs = Beliefs()
+        self._asked = 0.0
+        self.known: list[Subscription] = []
+
+    def now(self) -> list[Subscription]:
+        """Ask the database."""
+        self._asked = time.monotonic()
+        self.known = [one for one in self._all if self._beliefs.owns_context(one.name)]
+        return self.known
+
+    def have_changed(self) -> bool:
+        """Ask once a second at most; whether they are others than before."""
+        if time.monotonic() - self._asked < OWNED_ASKED:
+            return False
+        before = self.known
+        return self.now() != before
 
 
 def attempt(works: Iterable[Callable[[], Any]]) -> list[Any]:

@@ -10,7 +10,7 @@
 `python manage.py restate_events` tells them of rows that were there before anything was announced.
 """
 
-from strangler.chassis.outbox.recording import OutsideTransaction, record
+from strangler.chassis.outbox.recording import OutsideTransaction, hold, record
 from strangler.chassis.outbox.restating import restates
 
-__all__ = ["OutsideTransaction", "record", "restates"]
+__all__ = ["OutsideTransaction", "hold", "record", "restates"]

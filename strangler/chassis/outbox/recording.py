@@ -30,6 +30,16 @@ class OutsideTransaction(RuntimeError):
     """An event was to be recorded outside a transaction; nothing was recorded."""
 
 
+def hold(*keys: str, using: str = "default") -> None:
+    """Keep others from recording events of these keys until the transaction ends.
+
+    Before a state is read that is to be announced: what others have announced of the key is seen then.
+    """
+    _insist_on_transaction(using)
+    with connections[using].cursor() as cursor:
+        cursor.executemany(LOCK, [[key] for key in sorted(set(keys))])
+
+
 def record(*events: Announcement, traceparent: str | None = None, using: str = "default") -> list[str]:
     """Record events in the caller's transaction, in this order; returns their ids.
 
@@ -38,11 +48,7 @@ def record(*events: Announcement, traceparent: str | None = None, using: str = "
     Raises OutsideTransaction, and EventRefused for an event that may not travel.
     """
     connection = connections[using]
-    if not connection.in_atomic_block:
-        raise OutsideTransaction(
-            "An event is recorded in the transaction of the change that it tells of, and there is none. "
-            "Nothing was recorded; wrap both in transaction.atomic()."
-        )
+    _insist_on_transaction(using)
     written = [envelope.write(one, traceparent=traceparent or trace.current()) for one in events]
     rows: list[dict[str, str | int]] = [
         {
@@ -56,3 +62,11 @@ def record(*events: Announcement, traceparent: str | None = None, using: str = "
         cursor.executemany(RECORD, rows)
     trace.note_recorded({one.id: one.type for one, _ in written})
     return [one.id for one, _ in written]
+
+
+def _insist_on_transaction(using: str) -> None:
+    if not connections[using].in_atomic_block:
+        raise OutsideTransaction(
+            "An event is recorded in the transaction of the change that it tells of, and there is none. "
+            "Nothing was recorded; wrap both in transaction.atomic()."
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,14 +12,8 @@ from typing import Any
 
 import pytest
 
-# What is the monolith's alone: its pages, and the writes, with what they announce, until they move.
-MONOLITH_ONLY = (
-    "test_*_pages.py",
-    "test_announce_changes.py",
-    "test_change_product.py",
-    "test_write_review.py",
-    "test_watch_product.py",
-)
+# What is the monolith's alone: its pages, what they and the admin announce, and what hangs together in it.
+MONOLITH_ONLY = ("test_*_pages.py", "test_announce_changes.py", "test_let_go.py", "test_no_crossings.py")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -60,8 +54,41 @@ def bearer(db: None) -> Callable[[str], Any]:
                 seller = a_seller(employers[role])
                 an_employment(person, seller)
                 sellers = (seller.pk,)
-            caller = Caller(str(person), word, sellers)
+            caller = Caller(str(person), word, sellers, name=role)
             client.credentials(HTTP_AUTHORIZATION=f"Bearer {sign(caller, key, lifetime=60)}")
         return client
 
     return client_of
+
+
+@pytest.fixture
+def buys(db: None, settings: Any) -> Iterator[Callable[[str, Any], None]]:
+    """Lets the person of a role, or of any name, buy a product."""
+    from .neighbours import neighbours
+    from .rows import a_person
+
+    settings.IDENTITY_JWKS_URL = os.environ["IDENTITY_JWKS_URL"]
+    with neighbours(settings, a_person) as buys:
+        yield buys
+
+
+@pytest.fixture
+def announced(db: None) -> Callable[[], list[tuple[str, Any]]]:
+    """What was announced since the last look: [(type, data)]."""
+    from django.db import connection
+
+    reached = 0
+
+    def since() -> list[tuple[str, Any]]:
+        nonlocal reached
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT seq, type, data::text FROM strangler_outbox_event WHERE seq > %s ORDER BY seq",
+                [reached],
+            )
+            found = cursor.fetchall()
+        reached = found[-1][0] if found else reached
+        return [(type, json.loads(data)) for _, type, data in found]
+
+    since()
+    return since

@@ -12,8 +12,9 @@ def names(response):
     return [product.name for product in response.context["page"]]
 
 
-def test_the_front_page_and_the_shop_show_what_is_for_sale(visit):
+def test_the_front_page_and_the_shop_show_what_is_for_sale(visit, deliver):
     stock_of(a_product("GARISH-RUG", name="Garish rug", price="1234.50"), 3)
+    deliver()
     for address in ("/", "/shop/"):
         page = visit("anonymous").get(address)
         assert names(page) == ["Garish rug"]

@@ -1,23 +1,34 @@
 """PUT and DELETE /api/catalog/products/<pk>/watch/, GET /api/catalog/watched/"""
 
-from tests.contexts.factories import a_product
+from tests.contexts.catalog.rows import a_product
 
 
-def test_a_buyer_watches_a_product_until_they_stop(ask):
+def watched(client):
+    return [one["sku"] for one in client.get("/api/catalog/watched/").json()["results"]]
+
+
+def test_a_buyer_watches_a_product_until_they_stop(bearer):
+    url = f"/api/catalog/products/{a_product().pk}/watch/"
+    client = bearer("buyer")
+    for _ in range(2):  # a second time changes nothing
+        assert client.put(url).status_code == 204
+        assert watched(client) == ["GARISH-RUG"]
+    for _ in range(2):
+        assert client.delete(url).status_code == 204
+        assert watched(client) == []
+
+
+def test_a_wishlist_is_its_owners_alone(bearer):
+    bearer("buyer").put(f"/api/catalog/products/{a_product().pk}/watch/")
+    assert watched(bearer("support")) == []
+    assert bearer("anonymous").get("/api/catalog/watched/").status_code == 401
+
+
+def test_watching_needs_a_name(bearer):
     product = a_product()
-    client = ask("buyer")
-    url = f"/api/catalog/products/{product.pk}/watch/"
-    assert client.put(url).status_code == 204
-    assert [seen["sku"] for seen in client.get("/api/catalog/watched/").json()["results"]] == ["GARISH-RUG"]
-    assert client.delete(url).status_code == 204
-    assert client.get("/api/catalog/watched/").json()["count"] == 0
+    assert bearer("anonymous").put(f"/api/catalog/products/{product.pk}/watch/").status_code == 401
 
 
-def test_watching_needs_a_name(ask):
-    product = a_product()
-    assert ask("anonymous").put(f"/api/catalog/products/{product.pk}/watch/").status_code == 401
-
-
-def test_a_buyer_watches_no_draft(ask):
+def test_a_buyer_watches_no_draft(bearer):
     product = a_product(status="draft")
-    assert ask("buyer").put(f"/api/catalog/products/{product.pk}/watch/").status_code == 404
+    assert bearer("buyer").put(f"/api/catalog/products/{product.pk}/watch/").status_code == 404

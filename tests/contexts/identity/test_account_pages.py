@@ -6,7 +6,7 @@ from django.test.utils import CaptureQueriesContext
 
 from monolith.identity.models import User
 from monolith.ordering.models import Order, OrderLine
-from tests.contexts.factories import ADDRESS, a_product, a_user
+from tests.contexts.factories import ADDRESS, a_product, a_user, a_watch
 
 NEWCOMER = {
     "username": "greta",
@@ -91,7 +91,7 @@ def test_the_account_shows_the_own_orders_and_wishlist(visit):
     mine, theirs, watched = a_product("MINE"), a_product("THEIRS"), a_product("WATCHED")
     an_order(user, "P-1", mine)
     an_order(a_user("other"), "P-2", theirs)
-    watched.watchers.add(user)
+    a_watch(watched, user)
     page = browser.get("/account/")
     for text in ("P-1", mine.name, watched.name):
         assert text in page.text
@@ -102,7 +102,7 @@ def test_the_account_shows_the_own_orders_and_wishlist(visit):
 def test_what_was_withdrawn_is_gone_from_the_wishlist(visit):
     browser = visit("buyer")
     product = a_product(status="draft")
-    product.watchers.add(a_user("buyer"))
+    a_watch(product, a_user("buyer"))
     assert list(browser.get("/account/").context["wishlist"]) == []
 
 
@@ -139,10 +139,10 @@ def test_more_orders_and_wishes_cost_no_more_queries(visit):
         return len(captured)
 
     an_order(user, "P-0", a_product("FIRST"))
-    a_product("WISH").watchers.add(user)
+    a_watch(a_product("WISH"), user)
     few = queries()
     for number in range(1, 5):
         product = a_product(f"N{number}")
         an_order(user, f"P-{number}", product)
-        product.watchers.add(user)
+        a_watch(product, user)
     assert queries() == few

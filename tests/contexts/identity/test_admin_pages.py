@@ -18,6 +18,7 @@ from tests.contexts.factories import (
     a_seller,
     a_user,
     a_voucher,
+    a_watch,
     an_offer,
     stock_of,
 )
@@ -57,6 +58,7 @@ def fill(visit, deliver):
         product = a_product(f"RUG-{number}", seller=seller, category=shelf)
         stock_of(product, 5, f"W{number}")
         a_review(product, buyer)
+        a_watch(product, buyer)
         browser = visit("anonymous")
         browser.force_login(buyer)
         browser.post(f"/cart/{product.pk}/add/", {"quantity": 1})

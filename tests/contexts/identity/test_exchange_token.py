@@ -24,7 +24,7 @@ def published(client):
     return KeySet.import_key_set(client.get("/api/identity/jwks.json").json())
 
 
-@pytest.mark.parametrize("method", ["get", "head", "post"])
+@pytest.mark.parametrize("method", ["get", "head", "options"])
 @pytest.mark.parametrize("url", [URL, URL + "api/catalog/products/7/"])
 def test_a_session_is_given_a_token_whatever_the_gateway_asks(db, published, method, url):
     user = a_user("staff", "seller_staff")
@@ -37,6 +37,63 @@ def test_a_session_is_given_a_token_whatever_the_gateway_asks(db, published, met
     assert verify(token, published) == Caller(str(user.pk), "seller_staff", (seller.pk,))
     if method != "head":
         assert response.json() == {"token": token, "expires_in": 60}
+
+
+WRITING = ["post", "put", "patch", "delete"]
+
+
+@pytest.fixture
+def browser(db):
+    """Signed in, with the cookie that a page has given it."""
+    browser = APIClient(enforce_csrf_checks=True)
+    browser.force_login(a_user())
+    browser.cookies["csrftoken"] = "c" * 32
+    return browser
+
+
+@pytest.mark.parametrize("method", WRITING)
+def test_a_session_that_writes_shows_the_token_of_its_page(browser, method):
+    answer = getattr(browser, method)(URL + "api/catalog/products/7/", HTTP_X_CSRFTOKEN="c" * 32)
+    assert answer.status_code == 200
+    assert answer["Authorization"].startswith("Bearer ")
+
+
+@pytest.mark.parametrize("method", WRITING)
+@pytest.mark.parametrize(
+    ("shown", "reason"),
+    [
+        ({}, "CSRF token missing"),
+        ({"HTTP_X_CSRFTOKEN": "d" * 32}, "CSRF token from the 'X-Csrftoken' HTTP header incorrect"),
+        ({"HTTP_X_CSRFTOKEN": "c" * 32, "HTTP_ORIGIN": "https://rivals.example"}, "Origin checking failed"),
+    ],
+)
+def test_a_session_that_writes_for_somebody_elses_page_is_given_no_token(browser, method, shown, reason):
+    answer = getattr(browser, method)(URL + "api/catalog/products/7/", **shown)
+    assert answer.status_code == 403
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer["Cache-Control"] == "no-store"
+    assert "Authorization" not in answer
+    problem = answer.json()
+    assert (problem["status"], problem["code"]) == (403, "permission_denied")
+    assert reason in problem["detail"]
+
+
+def test_a_secure_page_of_another_site_is_no_reference(browser):
+    """Without an Origin the page that sent the form is asked for, where the connection is secure."""
+    shown = {"HTTP_X_CSRFTOKEN": "c" * 32, "secure": True}
+    assert browser.post(URL, HTTP_REFERER="https://testserver/shop/", **shown).status_code == 200
+    assert browser.post(URL, HTTP_REFERER="https://rivals.example/", **shown).status_code == 403
+
+
+def test_the_exchange_refuses_a_write_as_the_api_does_without_the_gateway(browser):
+    there = browser.patch("/api/catalog/products/7/", {})
+    here = browser.patch(URL + "api/catalog/products/7/", {})
+    assert (here.status_code, here.json()) == (there.status_code, there.json())
+
+
+def test_a_stranger_who_writes_needs_no_page(db):
+    answer = APIClient(enforce_csrf_checks=True).post(URL)
+    assert (answer.status_code, answer.json()["token"]) == (200, None)
 
 
 def test_a_token_is_good_for_a_minute(db, published):

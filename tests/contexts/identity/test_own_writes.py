@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from importlib.resources import files
@@ -15,11 +14,20 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
+from joserfc.jwk import OctKey
 
-from monolith.identity.services import signing_key
+from monolith.identity import services
 from strangler.chassis import identity
-from strangler.chassis.freshness import BehindMiddleware, Position, WrittenMiddleware, read, sign
+from strangler.chassis.freshness import (
+    BehindMiddleware,
+    Position,
+    WrittenMiddleware,
+    is_held,
+    read,
+    sign,
+    signing_key,
+)
+from strangler.chassis.ownership import Unit
 from strangler.movement import capture
 
 pytestmark = pytest.mark.django_db
@@ -30,9 +38,9 @@ OTHER = "INSERT INTO visit VALUES (1)"
 
 
 @pytest.fixture(autouse=True)
-def keys(settings: Any) -> None:
-    """The monolith's public keys, where a service finds them."""
-    settings.IDENTITY_JWKS_URL = os.environ["IDENTITY_JWKS_URL"]
+def another_home(settings: Any) -> None:
+    """A home that owns no rows of its own accord, as a service."""
+    settings.FIRST_OWNER = False
 
 
 def run(*statements: str) -> Any:
@@ -67,7 +75,7 @@ def answer(view: Callable[[], Any], **request: Any) -> HttpResponse:
 
 
 def position_of(response: HttpResponse) -> Position | None:
-    return read(response.headers.get("x-written", ""), identity.keys_of)
+    return read(response.headers.get("x-written", ""), signing_key())
 
 
 # ── The owner ────────────────────────────────────────────────────────────────────────────────────
@@ -100,7 +108,7 @@ def test_a_write_of_followed_rows_gets_the_position_of_its_transaction(
 ) -> None:
     response = answer(view)
     written = run("SELECT max(tx::text) FROM strangler_capture.change")[0]
-    assert position_of(response) == Position(0, written)
+    assert position_of(response) == Position(written)
     cookie = response.cookies["strangler-written"]
     assert cookie.value == response.headers["x-written"]
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/")
@@ -111,7 +119,7 @@ def test_a_write_of_followed_rows_gets_the_position_of_its_transaction(
 def test_the_last_of_several_transactions_counts(rugs: None) -> None:
     response = answer(lambda: (run(WRITE), by_hand(), run(OTHER)))
     (last,) = run("SELECT tx::text FROM strangler_capture.change ORDER BY id DESC LIMIT 1")
-    assert position_of(response) == Position(0, last)
+    assert position_of(response) == Position(last)
 
 
 def rolled_back() -> None:
@@ -220,8 +228,8 @@ def carrying(position: str) -> HttpResponse:
     return by_header
 
 
-def position(xid: str = "150", epoch: int = 0, **changes: Any) -> str:
-    return sign(Position(epoch, xid), signing_key(), **changes)
+def position(xid: str = "150", **changes: Any) -> str:
+    return sign(Position(xid), signing_key(), **changes)
 
 
 def test_a_follower_serves_whom_it_has_caught_up_with_and_says_behind_to_the_others(
@@ -253,30 +261,115 @@ def test_where_nothing_is_followed_every_write_is_missing() -> None:
     assert asked().status_code == 200
 
 
-def test_epochs_of_other_owners_are_told_apart(follower: Callable[[str | None], None]) -> None:
+@committing
+def test_the_first_owner_has_all_until_its_database_says_that_it_follows(settings: Any) -> None:
+    settings.FIRST_OWNER = True
+    assert carrying(position()).status_code == 200
+
+
+def test_the_first_owner_waits_a_moment_and_answers_all_the_same(
+    follower: Callable[[str | None], None], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.FIRST_OWNER = True
+    monkeypatch.setattr("strangler.chassis.freshness.WAIT", 0.1)
     follower("100:100:")
-    assert carrying(position("150", epoch=-1)).status_code == 200  # ended before the present owner's began
-    assert carrying(position("1", epoch=1)).status_code == 421  # a later owner than this home knows of
+    run((files("strangler.movement") / "ownership.sql").read_text())
+    run(
+        "INSERT INTO strangler_ownership.unit VALUES ('rugs.write', '{rug}', 'follower', 3, NULL, 'shop', '')"
+    )
+    theirs = sign(Position("150", "rugs.write", 3, "monolith"), signing_key())
+    begun = time.monotonic()
+    assert asked(HTTP_X_WRITTEN=theirs).status_code == 200
+    assert time.monotonic() - begun >= 0.1
+    follower("200:200:")
+    begun = time.monotonic()
+    assert asked(HTTP_X_WRITTEN=theirs).status_code == 200
+    assert time.monotonic() - begun < 0.1
+
+
+def test_a_write_is_never_held_back(follower: Callable[[str | None], None]) -> None:
+    follower("100:100:")
+    request = RequestFactory().post("/", HTTP_X_WRITTEN=position())
+    assert BehindMiddleware(lambda _: HttpResponse())(request).status_code == 200
+
+
+@committing
+def test_a_position_names_the_unit_its_epoch_and_who_follows(rugs: None) -> None:
+    run((files("strangler.movement") / "ownership.sql").read_text())
+    run(
+        "INSERT INTO strangler_ownership.unit VALUES ('rugs.write', '{rug}', 'owner', 4, NULL, 'service', '')"
+    )
+    try:
+        found = position_of(answer(by_hand))
+        assert found
+        assert (found.unit, found.epoch, found.follower) == ("rugs.write", 4, "service")
+    finally:
+        run("DROP SCHEMA strangler_ownership CASCADE")
+
+
+# Between `shop` and `service`: who wrote in which epoch, and what a home says that believes this. None: its
+# watermark tells.
+HELD = [
+    # at the service, which follows the shop
+    ("shop", 2, "service", "follower", 2, None),
+    ("shop", 2, "service", "offered", 3, None),
+    ("shop", 3, "service", "offered", 3, None),  # written just before the fence was up
+    ("shop", 1, "service", "follower", 3, None),
+    ("service", 1, "service", "follower", 2, True),  # its own, of when it was the owner
+    ("shop", 3, "service", "follower", 2, False),
+    # at the service, which owns
+    ("shop", 2, "service", "owner", 3, True),
+    ("service", 3, "service", "owner", 3, True),
+    # at the shop, whose fence is up
+    ("shop", 2, "shop", "fenced", 3, True),
+    ("service", 1, "shop", "fenced", 3, True),
+    ("service", 3, "shop", "fenced", 3, False),  # which owns by now, and the shop doesn't know it yet
+    # at the shop, which follows
+    ("service", 3, "shop", "follower", 3, None),
+    ("shop", 2, "shop", "follower", 3, True),
+]
+
+
+@pytest.mark.parametrize(("writer", "epoch", "reader", "state", "now", "held"), HELD)
+def test_who_owns_says_whether_a_home_has_a_write(
+    writer: str, epoch: int, reader: str, state: str, now: int, held: bool | None
+) -> None:
+    other = {"shop": "service", "service": "shop"}
+    position = Position("150", "rugs.write", epoch, follower=other[writer])
+    units = {"rugs.write": Unit("rugs.write", state, now, other[reader])}
+    assert is_held(position, units, first_owner=reader == "shop") is held
+
+
+def test_what_was_written_to_rows_that_a_home_does_not_have_is_not_missing_there() -> None:
+    units = {"rugs.write": Unit("rugs.write", "owner", 3, "shop")}
+    elsewhere = Position("150", "lamps.write", 1, "lamps")
+    assert is_held(elsewhere, units, first_owner=False) is True
+    assert is_held(Position("150"), units, first_owner=False) is True
+    follows = {"rugs.write": Unit("rugs.write", "follower", 3, "shop")}
+    assert is_held(Position("150"), follows, first_owner=False) is None
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    whole = {"aud": "position", "epoch": 0, "xid": "150", "exp": int(time.time()) + 60}
+    whole = {"aud": "position", "exp": int(time.time()) + 60} | vars(Position("150"))
     return {name: value for name, value in (whole | changes).items() if value is not None}
 
 
-def signed(key: ECKey, **changes: Any) -> str:
-    return jwt.encode({"alg": "ES256", "kid": signing_key().kid}, claims(**changes), key)
+def signed(key: Any, algorithm: str = "HS256", **changes: Any) -> str:
+    return jwt.encode({"alg": algorithm}, claims(**changes), key)
 
 
 BROKEN = {
     "garbage": lambda: "../../etc/passwd",
     "three empty parts": lambda: "..",
     "long garbage": lambda: "a" * 8000,
-    "forged": lambda: signed(ECKey.generate_key("P-256")),
+    "forged": lambda: signed(OctKey.generate_key(256)),
+    "by a key of another kind": lambda: signed(services.signing_key(), "ES256"),
     "changed": lambda: position()[:-6] + "AAAAAA",
     "unsigned": lambda: "eyJhbGciOiJub25lIn0.eyJ4aWQiOiI5OTkifQ.",
     "expired": lambda: position(lifetime=-60),
-    "somebody's token": lambda: identity.sign(identity.Caller("1", "admin"), signing_key(), lifetime=60),
+    "somebody's token": lambda: identity.sign(
+        identity.Caller("1", "admin"), services.signing_key(), lifetime=60
+    ),
     "endless": lambda: signed(signing_key(), exp=None),
     "no number": lambda: signed(signing_key(), xid="1; DROP TABLE rug"),
     "a number as JSON has it": lambda: signed(signing_key(), xid=150),
@@ -294,13 +387,5 @@ def test_a_position_that_is_not_good_is_passed_over(
 
 
 def test_a_position_is_no_token() -> None:
-    with pytest.raises(JoseError, match="aud"):
-        identity.verify(signed(signing_key(), iss="marketplace", sub="1"), identity.keys_of(None))
-
-
-def test_a_position_counts_while_the_keys_are_known_and_not_beyond(
-    follower: Callable[[str | None], None], settings: Any
-) -> None:
-    follower("100:100:")
-    settings.IDENTITY_JWKS_URL = "file:///nowhere/jwks.json"
-    assert carrying(position()).status_code == 200
+    with pytest.raises(JoseError):
+        identity.verify(signed(signing_key(), iss="marketplace", sub="1"), services.public_keys())

@@ -23,15 +23,28 @@ def test_stock_is_shown_to_the_sellers_own_staff_support_and_admins(ask, role, a
     assert rows is None or response.json()["count"] == rows
 
 
-def test_a_product_without_pieces_goes_out_of_stock_when_it_is_counted(ask):
+def test_a_product_without_pieces_goes_out_of_stock_once_its_count_is_heard_of(ask, deliver):
     product = a_product()
     item = stock_of(product, 5)
+    deliver()
     product.refresh_from_db()
     assert product.in_stock
     response = ask("staff").patch(f"/api/inventory/stock/{item.pk}/", {"quantity": 0})
     assert response.status_code == 200
     product.refresh_from_db()
+    assert product.in_stock
+    deliver()
+    product.refresh_from_db()
     assert not product.in_stock
+
+
+def test_stock_is_announced_with_what_is_free_in_all_warehouses(ask, deliver):
+    product = a_product()
+    ham, _ = stock_of(product, 5), stock_of(product, 4, "LYO")
+    deliver()
+    ask("staff").patch(f"/api/inventory/stock/{ham.pk}/", {"quantity": 2})
+    (event,) = deliver()
+    assert (event.type, event.data) == ("inventory.stock_changed", {"product": product.pk, "available": 6})
 
 
 def test_fewer_pieces_than_are_promised_are_refused(ask):

@@ -42,7 +42,7 @@ def test_the_same_marketplace_is_seeded_at_every_call(seeded):
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("TRUNCATE catalog_product, catalog_seller, catalog_category, identity_user CASCADE")
-        cursor.execute("TRUNCATE inventory_warehouse, promotions_voucher CASCADE")
+        cursor.execute("TRUNCATE inventory_warehouse, promotions_voucher, promotions_offer CASCADE")
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
     call_command("seed", scale=0.05)
     assert contents() == first
