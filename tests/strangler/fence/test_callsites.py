@@ -7,8 +7,9 @@ import re
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
 
-from tests.contexts.factories import a_product
+from tests.contexts.factories import a_product, a_user, a_voucher, an_order, stock_of
 
 pytestmark = pytest.mark.django_db
 
@@ -20,17 +21,19 @@ def statements(act) -> list[str]:
 
 
 def test_a_write_names_the_contexts_on_its_way():
-    """A sale counts up the catalog's product: the statement names who did it."""
-    from monolith.inventory.models import StockItem, Warehouse
-
-    product = a_product()
-    place = Warehouse.objects.create(code="W1", name="Here")
-    (update,) = [
+    """An order redeems a voucher of promotions: the statement names both."""
+    product, buyer, _ = a_product(), APIClient(), a_voucher()
+    stock_of(product, 5)
+    buyer.force_login(a_user())
+    redeemed = [
         one
-        for one in statements(lambda: StockItem.objects.create(product=product, warehouse=place, quantity=1))
-        if 'UPDATE "catalog_product"' in one
+        for one in statements(lambda: an_order(buyer, product, voucher="GARISH-20"))
+        if 'INSERT INTO "promotions_redemption"' in one
     ]
-    assert re.search(r"/\* strangler: catalog@models.py:\d+ inventory@signals.py:\d+ \*/", update)
+    assert redeemed
+    assert re.search(r"/\* strangler: promotions@services\.py:\d+ ordering@\w+\.py:\d+ \*/", redeemed[0]), (
+        redeemed
+    )
 
 
 def test_a_read_names_nobody():
