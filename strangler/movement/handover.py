@@ -77,16 +77,25 @@ def inbox(origin: Connection, target: Connection, context: str) -> int:
     Behind the fence nothing is handled any more, so what is here is all. Belongs in a transaction of the
     target that holds the commit back: what is parked there is replaced.
     """
-    there = "SELECT to_regclass('strangler_inbox_received') IS NOT NULL"
-    if origin.execute(there).fetchone() != (True,) or target.execute(there).fetchone() != (True,):
+    if not _has_inbox(origin) or not _has_inbox(target):
         return 0
     mine = f"{context}.%"
-    with target.cursor() as cursor:
-        cursor.execute("DELETE FROM strangler_inbox_parked WHERE subscription LIKE %s", [mine])
-        cursor.execute("DELETE FROM strangler_inbox_position WHERE subscription LIKE %s", [mine])
+    leave_inbox(target, context)
     _copy(origin, target, "strangler_inbox_parked", PARKED, "ORDER BY position", mine)
     _copy(origin, target, "strangler_inbox_position", READ, "", mine)
     return _copy(origin, target, "strangler_inbox_received", HANDLED, "", mine)
+
+
+def leave_inbox(side: Connection, context: str) -> None:
+    """Forget what is parked, and how far outboxes are read; what was handled stays known."""
+    if _has_inbox(side):
+        for table in ("strangler_inbox_parked", "strangler_inbox_position"):
+            statement = sql.SQL("DELETE FROM {} WHERE subscription LIKE {}")
+            side.execute(statement.format(sql.Identifier(table), sql.Literal(f"{context}.%")))
+
+
+def _has_inbox(side: Connection) -> bool:
+    return side.execute("SELECT to_regclass('strangler_inbox_received') IS NOT NULL").fetchone() == (True,)
 
 
 def _copy(origin: Connection, target: Connection, table: str, columns: str, order: str, mine: str) -> int:

@@ -257,6 +257,7 @@ def give_away(switch: Switch) -> None:
     """The old owner follows from here on: what was ordered of the new one is ordered of it."""
     with switch.at_both() as (origin, target):
         orders.turn_round(target, origin, switch.tables, switch.target.home)
+        handover.leave_inbox(origin, switch.name.partition(".")[0])  # or operators would see it twice
         ownership.give_away(origin, switch.name, switch.epoch)
 
 

@@ -100,12 +100,14 @@ def test_the_service_names_every_distribution_that_it_imports(alone):
         "drf_standardized_errors": "drf-standardized-errors",
         "httpx": "httpx",
         "joserfc": "joserfc",
+        "opentelemetry": "opentelemetry-sdk",
+        "prometheus_client": "prometheus-client",
         "psycopg": "psycopg",
     }
     imported = set()
     for folder in ("extracted", "strangler"):
         for file in (alone / folder).rglob("*.py"):
             imported |= set(re.findall(r"^\s*(?:from|import) (\w+)", file.read_text(), re.MULTILINE))
-    optional = {"celery"}  # of the chassis' fence: used where an application has it
-    foreign = imported - set(sys.stdlib_module_names) - {"extracted", "strangler"} - optional
+    # What of the chassis is for Celery's applications is imported by them alone.
+    foreign = imported - set(sys.stdlib_module_names) - {"extracted", "strangler", "celery"}
     assert {modules.get(name, name) for name in foreign} <= listed

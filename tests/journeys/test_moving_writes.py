@@ -41,7 +41,8 @@ def replicating(system: Project) -> Iterator[Project]:
     with system.configured("switch", "switch = { quiet = 2, fence = 10, soak = 1 }"):
         system.does("apply", NAME, "replicate", timeout=2 * PATIENCE)
         yield system
-        if system.does("status", NAME, "--json").json["capabilities"][0]["phase"] == "switched":
+        (standing,) = (one for one in system.does("status", "--json").json if one["capability"] == NAME)
+        if standing["phase"] == "switched":
             system.does("reverse", NAME)
         system.does("cancel", NAME)
 

@@ -97,6 +97,14 @@ def test_a_home_without_any_fence_does_everything(fence):
     assert ask(lambda: execute("UPDATE rug SET price = 2"), **{CAPABILITY: NAME}).status_code == 200
 
 
+def test_a_home_that_owned_nothing_at_first_takes_no_write_that_nobody_has_given_it(settings):
+    settings.FIRST_OWNER = False
+    begun = []
+    assert ask(lambda: begun.append(1), **{CAPABILITY: NAME}).status_code == 503
+    assert not begun
+    assert ask(lambda: None, method="get", **{CAPABILITY: NAME}).status_code == 200
+
+
 # ── Half way ─────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -68,6 +68,9 @@ def test_what_is_parked_is_parked_at_the_new_owner_in_its_order_and_nowhere_twic
     shops.sql("shop", "DELETE FROM strangler_inbox_parked WHERE event_id = 'a'")
     shops.carry_out("shop")
     assert shops.sql("service", PARKED) == [("b", "broken"), ("c", "broken")]
+    assert shops.sql("shop", PARKED) == []
+    shops.carry_out("service")
+    assert shops.sql("shop", PARKED) == [("b", "broken"), ("c", "broken")]
 
 
 def test_a_killed_operator_that_goes_on_after_the_commit_takes_nothing_back(shops):
