@@ -48,6 +48,7 @@ def listener(config: Config, system: System, rds: Path) -> Resource:
         "name": LISTENER,
         "address": {"socket_address": {"address": url.hostname, "port_value": url.port}},
         "per_connection_buffer_limit_bytes": 1 << 20,
+        "enable_reuse_port": False,  # or a second gateway on this port would get half of the clients
         "filter_chains": [{"filters": [{"name": "http", "typed_config": _http(config, system, rds)}]}],
     }
 

@@ -52,6 +52,7 @@ class Written:
 
     rows: dict[str, int] = field(default_factory=lambda: {"raw SQL": 0, "API": 0})
     seconds: float = 0.0
+    counting: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def rate(self) -> float:
@@ -84,7 +85,9 @@ def writing(project: Project, *, rate: float, seed: int = 7) -> Iterator[Written
         shell, cwd=project.root, env=project.environment, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    threads = [kept(_raw_sql, rate * 0.7, int(top), seed), kept(_api, int(top), seed)]
+    writers = max(1, round(rate / 250))  # one waits for the disk at each commit
+    threads = [kept(_raw_sql, rate * 0.7 / writers, int(top), seed + number) for number in range(writers)]
+    threads.append(kept(_api, int(top), seed))
     began = time.monotonic()
     for thread in threads:
         thread.start()
@@ -110,7 +113,9 @@ def _raw_sql(
         while not stop.is_set():
             sent += 1
             statement, values = _statement(draw, top, sent)
-            written.rows["raw SQL"] += connection.execute(statement, values).rowcount
+            count = connection.execute(statement, values).rowcount
+            with written.counting:
+                written.rows["raw SQL"] += count
             if (ahead := began + sent / rate - time.monotonic()) > 0:
                 time.sleep(ahead)
 

@@ -24,6 +24,14 @@ def raw(edge: Edge, *lines: str) -> str:
         return connection.recv(65536).decode().split("\r\n")[0]
 
 
+def test_nobody_else_can_listen_beside_it(edge: Edge) -> None:
+    url = urlsplit(edge.system.gateway)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        with pytest.raises(OSError, match="in use"):
+            other.bind((url.hostname, url.port))
+
+
 def test_what_a_client_says_of_itself_does_not_reach_a_home(edge: Edge) -> None:
     spoofed = {
         "x-strangler-home": "catalog",
