@@ -224,18 +224,37 @@ def test_no_foreign_key_joins_the_catalogs_tables_to_others(db):
         assert foreign_keys.crossing(cursor.connection, TABLES) == ()
 
 
+class Moved:
+    """What a home believes whose rows have gone to the service."""
+
+    def elsewhere(self, context):
+        return "the service"
+
+
 def test_rows_that_have_moved_are_looked_at_in_the_admin_and_changed_by_nobody(boss, monkeypatch, rug):
-    monkeypatch.setattr(admin, "beliefs", Beliefs())
-    say = """
-    CREATE SCHEMA strangler_ownership;
-    CREATE TABLE strangler_ownership.unit (name text, state text, epoch bigint, other text, tables text[]);
-    INSERT INTO strangler_ownership.unit VALUES ('catalog.write', 'follower', 1, 'the service', '{}')
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(say)
+    monkeypatch.setattr(admin, "beliefs", Moved())
     page = boss.get(f"/admin/catalog/product/{rug.pk}/change/")
     assert "The catalog&#x27;s rows belong to the service now" in page.text
     assert 'name="_save"' not in page.text
     for address in (f"product/{rug.pk}/change", "product/add", f"seller/{rug.seller_id}/delete"):
         assert boss.post(f"/admin/catalog/{address}/", {"post": "yes"}).status_code == 403
     assert a_seller() == rug.seller
+
+
+@pytest.mark.parametrize(
+    ("state", "other"), [("owner", ""), ("fenced", "the service"), ("follower", "the service")]
+)
+def test_a_home_says_where_rows_are_that_it_may_not_write(db, state, other):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE SCHEMA strangler_ownership; "
+            "CREATE TABLE strangler_ownership.unit (name text, state text, epoch bigint, other text)"
+        )
+        cursor.execute(
+            "INSERT INTO strangler_ownership.unit VALUES ('catalog.write', %s, 1, 'the service')", [state]
+        )
+    assert (Beliefs().elsewhere("catalog"), Beliefs().elsewhere("inventory")) == (other, "")
+
+
+def test_a_home_that_knows_of_no_move_has_its_rows_itself(db):
+    assert Beliefs().elsewhere("catalog") == ""
