@@ -212,9 +212,12 @@ def commit(target: Connection, name: str, epoch: int) -> None:
 
 
 def may_commit(target: Connection, name: str, epoch: int) -> bool:
-    """Hold the commit back until this transaction ends; False where it has been, SwitchLost if burnt."""
+    """Hold the commit back until this transaction ends; False where it has been, SwitchLost if burnt.
+
+    Only the commit: who stops in here must not hold up whoever burns the epoch.
+    """
     found = target.execute(
-        "SELECT state, epoch FROM strangler_ownership.unit WHERE name = %s FOR SHARE", [name]
+        "SELECT state, epoch FROM strangler_ownership.unit WHERE name = %s FOR KEY SHARE", [name]
     ).fetchone()
     if found == (State.OFFERED, epoch):
         return True
@@ -261,12 +264,12 @@ def epochs(follower: Connection, tables: Sequence[str]) -> dict[str, int]:
 
 
 def hold(follower: Connection, tables: Sequence[str], began: dict[str, int]) -> None:
-    """Lock the capabilities' rows for this transaction; SwitchLost unless this home follows as it did.
+    """Keep the commit point back for this transaction; SwitchLost unless this home follows as it did.
 
     An applier that was stopped over a switch and goes on afterwards ends here, with a window that is no
-    longer true.
+    longer true. One that is stopped in here holds up the commit, and nobody's way back.
     """
-    _insist_on_epochs(_held(follower, tables, "FOR SHARE"), began)
+    _insist_on_epochs(_held(follower, tables, "FOR KEY SHARE"), began)
 
 
 def check(follower: Connection, tables: Sequence[str], began: dict[str, int]) -> None:

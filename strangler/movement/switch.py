@@ -26,7 +26,7 @@ from strangler.movement import capture, handover, orders, ownership, recorder
 from strangler.movement.backfill import lay_schema
 from strangler.movement.errors import FollowFailed, SwitchHeld, SwitchLost, SwitchRefused
 from strangler.movement.ownership import Belief, State, Verdict, verdict
-from strangler.movement.tables import Connection, connection, read, sentence
+from strangler.movement.tables import HELD_SECONDS, Connection, connection, read, sentence
 
 FENCE_SECONDS = 10.0  # until any home may undo; shorter than the gateway lets a request wait
 POLL_SECONDS = 0.005
@@ -57,7 +57,7 @@ class Bench:
         """The connection to a home; opened anew where it is gone."""
         found = self._open.get(side.url)
         if found is None or found.closed or found.broken:
-            found = self._until_closed.enter_context(connection(side.url, side.home))
+            found = self._until_closed.enter_context(connection(side.url, side.home, held=HELD_SECONDS))
             self._open[side.url] = found
         return found
 
@@ -377,7 +377,7 @@ def _insist_on_time(origin: Connection, switch: Switch, follower: str, untold: i
 
 @contextmanager
 def _at(side: Side) -> Iterator[Connection]:
-    with connection(side.url, side.home) as opened, _told(side.home):
+    with connection(side.url, side.home, held=HELD_SECONDS) as opened, _told(side.home):
         yield opened
 
 

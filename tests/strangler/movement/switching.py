@@ -45,9 +45,11 @@ class Homes:
         return [home for home in ("shop", "service") if self.takes_a_write(home)]
 
     def takes_a_write(self, home: str) -> bool:
-        with psycopg.connect(getattr(self, home).url) as connection:
+        with psycopg.connect(getattr(self, home).url, options="-c lock_timeout=300ms") as connection:
             try:
                 connection.execute("INSERT INTO rug (id, sku) VALUES (-1, 'is anybody there')")
+            except psycopg.errors.LockNotAvailable:
+                return False
             except psycopg.Error as error:
                 if error.sqlstate not in SQLSTATES:
                     raise
