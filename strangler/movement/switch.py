@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 import psycopg
+from psycopg import sql
 
-from strangler.movement import capture, handover, orders, ownership, recorder
+from strangler.movement import capture, fence, handover, orders, ownership, recorder
 from strangler.movement.backfill import lay_schema
 from strangler.movement.errors import FollowFailed, SwitchHeld, SwitchLost, SwitchRefused
 from strangler.movement.ownership import Belief, State, Verdict, verdict
@@ -99,9 +100,11 @@ class Switch:
 def replicate(name: str, tables: Sequence[str], owner: Side, follower: Side) -> None:
     """Let both homes know who owns the rows, record who else writes them, and keep others off the follower's.
 
-    Done again it changes nothing. Raises SwitchRefused, SwitchHeld, CaptureRefused.
+    Done again it changes nothing. Raises SwitchRefused before anything was written, SwitchHeld.
     """
     with _both(owner, follower) as (at_owner, at_follower):
+        for side, at in ((owner, at_owner), (follower, at_follower)):
+            _refuse_taken_names(side, at, tables)
         ownership.establish(
             at_owner, name, tables, State.OWNER,
             other=follower.home, advice=owner.advice, applier=owner.applier_role,
@@ -343,6 +346,25 @@ def _of(name: str, one: tuple[Side, Belief], other: tuple[Side, Belief]) -> Swit
 
 
 # ── Pieces ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _refuse_taken_names(side: Side, at: Connection, tables: Sequence[str]) -> None:
+    """SwitchRefused where a trigger has one of the names that a move will need at this home."""
+    taken = at.execute(
+        """SELECT t.tgrelid::regclass::text, t.tgname FROM pg_trigger AS t
+           JOIN pg_proc AS p ON p.oid = t.tgfoid
+           WHERE t.tgrelid = ANY(%s::regclass[]) AND t.tgname = ANY(%s)
+             AND NOT starts_with(p.pronamespace::regnamespace::text, 'strangler_') ORDER BY 1, 2""",
+        [
+            [sql.Identifier(*table.split(".")).as_string(at) for table in tables],
+            [*fence.TRIGGERS, *recorder.TRIGGERS, *capture.TRIGGERS],
+        ],
+    ).fetchall()
+    if taken:
+        named = ", ".join(f"{table} has a trigger {trigger}" for table, trigger in taken)
+        raise SwitchRefused(
+            f"At {side.home} {named} that isn't ours. Nothing was changed at either home; rename it."
+        )
 
 
 def _not_followed(target: Side, tables: Sequence[str]) -> list[str]:

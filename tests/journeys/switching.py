@@ -104,9 +104,14 @@ class Clients:
 
 
 @contextmanager
-def looms(root: Path, server: str | None = None) -> Iterator[Project]:
-    """The looms in a directory of their own, up and running; on `server`, or on an embedded one."""
-    (root / "strangler.toml").write_text((LOOMS / "strangler.toml").read_text())
+def looms(root: Path, server: str | None = None, *, fence: float = 6) -> Iterator[Project]:
+    """The looms in a directory of their own, up and running; on `server`, or on an embedded one.
+
+    `fence`: for how many seconds it may stand.
+    """
+    declared = (LOOMS / "strangler.toml").read_text()
+    assert declared.count("fence = 6") == 1
+    (root / "strangler.toml").write_text(declared.replace("fence = 6", f"fence = {fence:g}"))
     known = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
     environment = {name: os.environ[name] for name in known if name in os.environ}
     environment |= {"PYTHONPATH": str(HERE), "STRANGLER_OPERATOR": "anna@journey"}

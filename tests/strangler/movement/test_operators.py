@@ -22,7 +22,7 @@ from tests.strangler.movement.switching import NAME, TABLES, Writers
 ALL = bool(os.environ.get("STRANGLER_MATRIX"))
 KILLED_AT = [one for one in POINTS if ALL or str(one) in ("raise_fence-6", "prepare_back-10", "commit-12")]
 PAUSED_AT = [one for one in POINTS if ALL or str(one) in ("raise_fence-8", "commit-9")]
-FENCE = 0.2  # seconds
+FENCE = 1.5  # seconds
 
 
 def until_one_owner(homes, within: float = 10) -> None:
