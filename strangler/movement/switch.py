@@ -105,13 +105,14 @@ def replicate(name: str, tables: Sequence[str], owner: Side, follower: Side) -> 
     with _both(owner, follower) as (at_owner, at_follower):
         for side, at in ((owner, at_owner), (follower, at_follower)):
             _refuse_taken_names(side, at, tables)
+        epoch = max(ownership.last_epoch(at, name) for at in (at_owner, at_follower))
         ownership.establish(
             at_owner, name, tables, State.OWNER,
-            other=follower.home, advice=owner.advice, applier=owner.applier_role,
+            other=follower.home, advice=owner.advice, applier=owner.applier_role, epoch=epoch,
         )  # fmt: skip
         ownership.establish(
             at_follower, name, tables, State.FOLLOWER,
-            other=owner.home, advice=follower.advice, applier=follower.applier_role,
+            other=owner.home, advice=follower.advice, applier=follower.applier_role, epoch=epoch,
         )  # fmt: skip
         context = name.partition(".")[0]
         recorder.install(at_owner, context, tables, owner.applier_role)
