@@ -26,6 +26,7 @@ from rich.table import Table
 
 from strangler.run import system as running
 from strangler.run.answers import percentile
+from strangler.run.postgres import free_port
 from tests.journeys.project import HERE, Project, own_database
 
 LOOMS = Path(__file__).parent / "looms"
@@ -124,7 +125,8 @@ def looms(root: Path, server: str | None = None, *, fence: float = 6) -> Iterato
 
 def _up(project: Project) -> Iterator[Project]:
     try:
-        project.does("run", "--detach", timeout=300)
+        # A port of its own: Envoys share one that several of them ask for, and nobody refuses the second.
+        project.does("run", "--detach", "--port", str(free_port()), timeout=300)
         yield project
     finally:
         project.strangler("stop")
