@@ -43,7 +43,7 @@ OPERATOR = (sys.executable, "-m", "tests.journeys.paused_operator")
 
 # A plan's effects in their order; a strike at one comes before it, when all before it is done.
 *_first, _last = STEPS
-EFFECTS = (*_first, "publish_routes", _last, "record_phase")
+EFFECTS = ("rehearse_routes", *_first, "publish_routes", _last, "record_phase")
 DIRECTIONS = {"switch": (REPLICATE, SWITCHED, "service"), "reverse": (SWITCHED, REPLICATE, "shop")}
 STRIKES = {
     "control plane killed": ("operator", signal.SIGKILL),

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from strangler.control.effects import to_record
+from strangler.control.phases import REPLICATE, SWITCHED
+from strangler.control.transition import draw, draw_back
 from tests.journeys import matrix
 from tests.journeys.matrix import ALL, EFFECTS, STRIKES, Cell, Result
+from tests.journeys.switching import NAME
 
 SAMPLE = (
     Cell("switch", "commit", "control plane killed, and left to the followers"),
@@ -34,6 +38,14 @@ def test_the_check_sees_a_write_that_is_lost(running):
             running._check(running._owner())
     finally:
         running.load.accepted.discard(-7)
+
+
+def test_the_boundaries_are_those_of_the_plan(running):
+    there = running._owner() == "service"
+    with running._desk() as desk:
+        drawn = draw_back(desk, NAME, REPLICATE) if there else draw(desk, NAME, SWITCHED)
+    named = [(kind, arguments.get("step", kind)) for kind, arguments in map(to_record, drawn.effects)]
+    assert tuple(name for _, name in named) == EFFECTS
 
 
 def test_every_strike_is_tried_at_every_effect_in_both_directions():

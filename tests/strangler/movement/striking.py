@@ -27,7 +27,7 @@ class Point:
 
 
 # Every statement of every step. `drain` asks again and again; its later rounds are like its first.
-SENT = dict(zip(switch.STEPS, (1, 14, 5, 9, 18, 18, 9), strict=True))
+SENT = dict(zip(switch.STEPS, (4, 14, 5, 9, 15, 18, 9), strict=True))
 POINTS = [Point(step, number) for step, sent in SENT.items() for number in range(1, sent + 1)]
 
 
@@ -38,6 +38,11 @@ class StrikingBench(Bench):
         super().__init__()
         self._point, self._strike = point, strike
         self._now = Point(point.step, point.number + 1)
+
+    @property
+    def sent(self) -> int:
+        """Statements of the step that was begun last."""
+        return self._now.number
 
     def begun(self, step: Callable[[Switch], None]) -> None:
         self._now = Point(step, 0)
@@ -62,8 +67,13 @@ def kill() -> None:
     raise Killed
 
 
-def carry_out(begun: Switch, bench: StrikingBench, seconds: float = switch.FENCE_SECONDS) -> None:
-    """Every step, in its order."""
+def carry_out(
+    begun: Switch,
+    bench: StrikingBench,
+    seconds: float = switch.FENCE_SECONDS,
+    counted: dict[Callable[[Switch], None], int] | None = None,
+) -> None:
+    """Every step, in its order; `counted` is told how many statements each has sent."""
     struck = replace(begun, bench=bench)
     for step in switch.STEPS:
         bench.begun(step)
@@ -71,6 +81,8 @@ def carry_out(begun: Switch, bench: StrikingBench, seconds: float = switch.FENCE
             switch.raise_fence(struck, seconds)
         else:
             step(struck)
+        if counted is not None:
+            counted[step] = bench.sent
 
 
 def carry_out_until_killed(begun: Switch, point: Point) -> None:

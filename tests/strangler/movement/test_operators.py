@@ -16,7 +16,15 @@ from strangler.movement import switch
 from strangler.movement.errors import MovementError
 from strangler.movement.follow import following
 from strangler.movement.ownership import State
-from tests.strangler.movement.striking import POINTS, Paused, carry_out_until_killed
+from tests.strangler.movement.striking import (
+    POINTS,
+    SENT,
+    Paused,
+    Point,
+    StrikingBench,
+    carry_out,
+    carry_out_until_killed,
+)
 from tests.strangler.movement.switching import NAME, TABLES, Writers
 
 ALL = bool(os.environ.get("STRANGLER_MATRIX"))
@@ -67,6 +75,18 @@ def test_an_operator_who_stops_after_any_statement_keeps_nobody_waiting(homes, p
         homes.carry_out(owner)
         homes.assert_equal()
     writers.assert_none_lost()
+
+
+def test_the_points_are_all_that_a_switch_has(homes):
+    """Or the tests above would leave out the statements that were added last."""
+    sent: dict = {}
+    with homes.followed():
+        bench = StrikingBench(Point(switch.offer, 0), lambda: None)
+        carry_out(homes.begin("shop"), bench, counted=sent)
+    assert {step.__name__: n for step, n in sent.items() if step is not switch.drain} == {
+        step.__name__: n for step, n in SENT.items() if step is not switch.drain
+    }
+    assert sent[switch.drain] >= SENT[switch.drain]
 
 
 def test_an_applier_who_stops_in_the_middle_of_a_window_keeps_nobody_waiting(homes):
