@@ -46,12 +46,17 @@ def _pauses() -> Iterator[Row]:
             began, took = asyncio.run(_switched_under_load(project, clients, rate))
         during = [wait for at, wait in clients.waits if began - 0.5 < at < began + took + 0.5]
         usual = [wait for at, wait in clients.waits if at < began - 0.5]
+        what = f"longest wait at {rate:,} writes/s"
+        if not during or not usual:
+            note = f"none of {len(clients.failed):,} writes was answered: the machine isn't up to this rate"
+            yield Row(what, None, "ms", note=note)
+            continue
         seconds = max(at for at, _ in clients.waits) - min(at for at, _ in clients.waits)
         accepted = len(clients.accepted) + sum(clients.changed.values())
-        note = f"{accepted / seconds:.0f} writes/s accepted, {len(clients.failed)} failed"
         yield Row(
-            f"longest wait at {rate:,} writes/s", max(during) * 1000, "ms",
-            "p99 at rest", percentile(usual, 0.99) * 1000, less_is_better=True, note=note,
+            what, max(during) * 1000, "ms", "p99 at rest", percentile(usual, 0.99) * 1000,
+            less_is_better=True,
+            note=f"{accepted / seconds:.0f} writes/s accepted, {len(clients.failed):,} failed",
         )  # fmt: skip
 
 

@@ -178,6 +178,33 @@ def test_a_clock_that_went_back_leaves_the_fence_to_the_next_verb(homes):
         assert_as_before(homes)
 
 
+# ── A database that was restored from a backup ───────────────────────────────────────────────────
+
+
+def test_a_contradiction_stops_everybody_and_is_put_right_by_hand(homes):
+    """As the runbook says: two rows, in an epoch above both; fences follow by themselves."""
+    with homes.followed():
+        homes.carry_out("shop")
+    backup = "UPDATE strangler_ownership.unit SET state = 'owner', epoch = 0"
+    homes.sql("shop", backup)
+    with pytest.raises(SwitchRefused, match=r"contradict each other on who owns rugs\.write"):
+        switch.recover(NAME, homes.shop, homes.service)
+    with pytest.raises(SwitchRefused):
+        homes.begin("service")
+    for home, state in (("service", "owner"), ("shop", "follower")):
+        homes.sql(
+            home,
+            f"UPDATE strangler_ownership.unit SET state = '{state}', epoch = 8, deadline = NULL "
+            f"WHERE name = '{NAME}'",
+        )
+    switch.recover(NAME, homes.shop, homes.service, only_late=True)
+    assert homes.owners == ["service"]
+    with homes.followed():
+        homes.carry_out("service")
+        homes.assert_equal()
+    assert homes.owners == ["shop"]
+
+
 # ── A trigger that has one of our names ──────────────────────────────────────────────────────────
 
 

@@ -47,17 +47,16 @@ class Life(RuleBasedStateMachine):
         self.operators: dict[str, tuple[Switch, int]] = {}
         self.stream: Following | None = None
         self.stream_until = ExitStack()
-        self.replicates = False
         self.accepted: dict[int, int] = {}  # changes of each rug that was woven
         self.knots: set[int] = set()
         self.number = 1000
+        self._replicate()
 
     def teardown(self) -> None:
         if not hasattr(self, "homes"):
             return
         try:
-            if self.replicates:
-                self._come_home()
+            self._come_home()
         finally:
             self.close_stream()
             for begun, _ in self.operators.values():
@@ -77,68 +76,52 @@ class Life(RuleBasedStateMachine):
 
     # ── Verbs ────────────────────────────────────────────────────────────────────────────────────
 
-    @rule()
-    def replicate(self) -> None:
-        if not self.replicates or self._settled_at("shop"):
-            switch.replicate(NAME, TABLES, self.homes.shop, self.homes.service)
-            self.replicates = True
+    @rule(who=OPERATORS, steps=some.integers(0, len(switch.STEPS)), seconds=some.sampled_from([0, 30, 30]))
+    def operate(self, who: str, steps: int, seconds: float) -> None:
+        """So many steps more, of a switch that is begun where there is none; a failure makes them undo it.
 
-    @precondition(lambda self: self.replicates)
-    @rule()
-    def cancel(self) -> None:
-        """What the verb does: ends what was cut short, and refuses once the rows have moved."""
-        self.recover(only_late=False)
-        if self._settled_at("shop"):
-            self.close_stream()
-            switch.forget(NAME, self.homes.shop, self.homes.service)
-            capture.remove(self.homes.shop.url)
-            self.homes.sql("service", "DROP SCHEMA IF EXISTS strangler_movement CASCADE")
-            self.replicates = False
+        Another operator may be under way: nothing here is locked against that.
+        """
+        if who not in self.operators:
+            self._follow_to_the_end()
+            try:
+                self.operators[who] = self.homes.begin((self.homes.owners or ["shop"])[0]), 0
+            except MovementError:
+                return
+        begun, done = self.operators[who]
+        for step in switch.STEPS[done : done + steps]:
+            try:
+                self._step(begun, step, seconds)
+            except MovementError:
+                return self.leave(who, undoing=True)
+        if done + steps >= len(switch.STEPS):
+            return self.leave(who, undoing=False)
+        self.operators[who] = begun, done + steps
 
-    @precondition(lambda self: self.replicates)
+    @precondition(lambda self: self.operators)
+    @rule(who=OPERATORS, undoing=some.booleans())
+    def leave(self, who: str, undoing: bool) -> None:
+        """An operator is killed, or undoes what was begun: perhaps late, when others have decided."""
+        if found := self.operators.pop(who, None):
+            with suppress(MovementError):
+                if undoing:
+                    switch.undo(found[0])
+            found[0].bench.close()
+
     @rule(only_late=some.booleans())
     def recover(self, only_late: bool) -> None:
         switch.recover(NAME, self.homes.shop, self.homes.service, only_late=only_late)
 
-    @precondition(lambda self: self.replicates)
-    @rule(who=OPERATORS, origin=HOMES)
-    def begin(self, who: str, origin: str) -> None:
-        """An operator may begin while another one is under way: nothing here is locked against that."""
-        self._leave(who)
-        self._follow_to_the_end()
-        with suppress(MovementError):
-            self.operators[who] = self.homes.begin(origin), 0
-
-    @precondition(lambda self: self.operators)
-    @rule(who=OPERATORS, steps=some.integers(1, len(switch.STEPS)), seconds=some.sampled_from([0, 30]))
-    def go_on(self, who: str, steps: int, seconds: float) -> None:
-        """So many steps more; one that fails makes the operator undo what was begun."""
-        for _ in range(steps):
-            if who not in self.operators:
-                return
-            begun, done = self.operators[who]
-            try:
-                self._step(begun, switch.STEPS[done], seconds)
-                self.operators[who] = begun, done + 1
-                if done + 1 == len(switch.STEPS):
-                    self._leave(who)
-            except MovementError:
-                with suppress(MovementError):
-                    switch.undo(begun)
-                self._leave(who)
-
-    @precondition(lambda self: self.operators)
-    @rule(who=OPERATORS)
-    def give_up(self, who: str) -> None:
-        """What an operator does after a failure, at whatever step; it may come late, and find it decided."""
-        if who in self.operators:
-            with suppress(MovementError):
-                switch.undo(self.operators[who][0])
-            self._leave(who)
-
-    @rule(who=OPERATORS)
-    def crash(self, who: str) -> None:
-        self._leave(who)
+    @rule()
+    def cancel_and_replicate_again(self) -> None:
+        """What the verbs do: end what was cut short; refused once the rows have moved."""
+        self.recover(only_late=False)
+        if self.homes.owners == ["shop"]:
+            self.close_stream()
+            switch.forget(NAME, self.homes.shop, self.homes.service)
+            capture.remove(self.homes.shop.url)
+            self.homes.sql("service", "DROP SCHEMA IF EXISTS strangler_movement CASCADE")
+            self._replicate()
 
     # ── What goes on besides ─────────────────────────────────────────────────────────────────────
 
@@ -163,7 +146,6 @@ class Life(RuleBasedStateMachine):
 
         self._write(home, f"UPDATE rug SET price = price + 1 WHERE id = {number} RETURNING id", count)
 
-    @precondition(lambda self: self.replicates)
     @rule()
     def stream_steps(self) -> None:
         """One window more of a stream that may have been begun long ago."""
@@ -179,7 +161,6 @@ class Life(RuleBasedStateMachine):
         with suppress(MovementError):
             self.stream_until.close()
 
-    @precondition(lambda self: self.replicates)
     @rule(hours=some.sampled_from([-1, 1]))
     def clock_jumps(self, hours: int) -> None:
         for home in ("shop", "service"):
@@ -193,23 +174,20 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def at_most_one_home_takes_writes(self) -> None:
-        if getattr(self, "replicates", False):
-            assert len(self.homes.owners) <= 1, self.homes.beliefs()
+        assert len(self.homes.owners) <= 1, self.homes.beliefs()
 
     @invariant()
     def the_homes_never_contradict_each_other(self) -> None:
-        if getattr(self, "replicates", False):
-            here, there = self.homes.beliefs()
-            assert verdict(here, there) is not Verdict.CONFLICT, (here, there)
+        here, there = self.homes.beliefs()
+        assert verdict(here, there) is not Verdict.CONFLICT, (here, there)
 
     @invariant()
     def who_owns_has_every_accepted_write(self) -> None:
-        if getattr(self, "replicates", False):
-            here, there = self.homes.beliefs()
-            owned = [home for home, one in (("shop", here), ("service", there)) if one.state is State.OWNER]
-            fenced = [home for home, one in (("shop", here), ("service", there)) if one.state is State.FENCED]
-            for home in owned or fenced:
-                self._assert_nothing_lost(home)
+        states = dict(zip(("shop", "service"), self.homes.beliefs(), strict=True))
+        owned = [home for home, one in states.items() if one.state is State.OWNER]
+        fenced = [home for home, one in states.items() if one.state is State.FENCED]
+        for home in owned or fenced:
+            self._assert_nothing_lost(home)
 
     # ── Pieces ───────────────────────────────────────────────────────────────────────────────────
 
@@ -217,14 +195,11 @@ class Life(RuleBasedStateMachine):
         there = {n: int(p) for n, p in self.homes.sql(home, "SELECT id, price FROM rug WHERE id >= 1000")}
         assert there == self.accepted, home
 
-    def _settled_at(self, home: str) -> bool:
-        here, there = self.homes.beliefs()
-        owner = here if home == "shop" else there
-        return verdict(here, there) is Verdict.SETTLED and owner.state is State.OWNER
+    def _replicate(self) -> None:
+        switch.replicate(NAME, TABLES, self.homes.shop, self.homes.service)
+        self._follow_to_the_end()
 
     def _write(self, home: str, statements: str, accepted) -> None:
-        if home == "service" and not self.replicates:
-            return  # nobody keeps strangers off tables that don't follow yet
         with psycopg.connect(getattr(self.homes, home).url, options="-c lock_timeout=2s") as connection:
             try:
                 cursor = connection.execute(statements)
@@ -282,10 +257,6 @@ class Life(RuleBasedStateMachine):
             self.stream.catch_up()
             return
         self.close_stream()
-
-    def _leave(self, who: str) -> None:
-        if left := self.operators.pop(who, None):
-            left[0].bench.close()
 
 
 @pytest.mark.timeout(3600 if MANY else 180)

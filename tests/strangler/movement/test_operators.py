@@ -83,6 +83,7 @@ def test_the_points_are_all_that_a_switch_has(homes):
     with homes.followed():
         bench = StrikingBench(Point(switch.offer, 0), lambda: None)
         carry_out(homes.begin("shop"), bench, counted=sent)
+        bench.close()
     assert {step.__name__: n for step, n in sent.items() if step is not switch.drain} == {
         step.__name__: n for step, n in SENT.items() if step is not switch.drain
     }
