@@ -265,8 +265,8 @@ def test_in_any_life_there_is_one_owner_and_nothing_is_lost(pair, shop_applier):
     run_state_machine_as_test(
         Life,
         settings=settings(
-            max_examples=200 if MANY else 6,
-            stateful_step_count=40 if MANY else 12,
+            max_examples=100 if MANY else 6,
+            stateful_step_count=30 if MANY else 12,
             deadline=None,
             derandomize=not MANY,
             database=None,
