@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -268,6 +268,7 @@ def test_in_any_life_there_is_one_owner_and_nothing_is_lost(pair, shop_applier):
             max_examples=100 if MANY else 6,
             stateful_step_count=30 if MANY else 12,
             deadline=None,
+            phases=[Phase.generate],  # a life takes seconds; one that fails is short enough to be read
             derandomize=not MANY,
             database=None,
             suppress_health_check=list(HealthCheck),
