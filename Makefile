@@ -11,7 +11,7 @@ WITH_DATABASE := $(BIN)/python -m strangler.run.postgres --
 ARGS    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench fire clean
+.PHONY: help install run test check bench fire matrix clean
 
 help: ## Show this.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,10 @@ bench: install ## Measure gateway, comparison and copy beside others; writes doc
 
 fire: install ## Let 20,000 events through while all that carries them is killed (--sample, --way).
 	@$(BIN)/python -m tests.strangler.events.fire $(ARGS)
+
+matrix: install ## Strike everybody at every step of a switch; an hour or two, writes docs/matrix.md.
+	@STRANGLER_MATRIX=1 $(WITH_DATABASE) $(BIN)/pytest tests/strangler/movement/test_operators.py tests/strangler/movement/test_model.py
+	@$(BIN)/python -m tests.journeys.matrix $(ARGS)
 
 clean: ## Stop what runs, and remove what was made here: .venv, .strangler, caches.
 	@if [ -x $(BIN)/strangler ] && [ -d .strangler ]; then $(BIN)/strangler stop; fi

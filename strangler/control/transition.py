@@ -112,6 +112,9 @@ def advance_at(
     deadline = time.monotonic() + wait
     # Waiting takes no lock, so that somebody else can always take the capability back meanwhile.
     while time.monotonic() < deadline:
+        unfinished = desk.store.unfinished(name)
+        if unfinished and first_step(unfinished):
+            break  # whoever gets the lock ends it: nothing else would, nor would its gates ever pass
         plan = _draw(desk, capability, target, named)[0]
         if plan is None or not plan.held:
             break

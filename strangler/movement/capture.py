@@ -17,7 +17,7 @@ from psycopg import sql
 
 from strangler.movement import applier
 from strangler.movement.errors import CaptureRefused, CopyRefused, FollowFailed
-from strangler.movement.tables import Connection, Table, connection, read, sentence
+from strangler.movement.tables import HELD_SECONDS, Connection, Table, connection, read, sentence
 
 MARK = "strangler: changes of followed tables"  # the comment that says whose the schema is
 LOCK = 0x5742_4343  # advisory, in the owner's database: one installation at a time
@@ -115,7 +115,7 @@ def _in_turn(owner_url: str, act: Callable[[Connection], T]) -> T:
     Writers queue behind a lock that waits, and may wait for each other through it: it gives up before the
     server looks for a deadlock (after one second), and comes again.
     """
-    with connection(owner_url, "owner") as owner:
+    with connection(owner_url, "owner", held=HELD_SECONDS) as owner:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with owner.transaction():

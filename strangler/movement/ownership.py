@@ -94,10 +94,12 @@ def establish(
     other: str,
     advice: str,
     applier: str,
+    epoch: int,
 ) -> None:
     """Write down that this home is `state` (owner or follower), and put the fence on: up at a follower.
 
-    Where the capability is known already its state and epoch stay, and so does what is up. Raises
+    `epoch` is the last that either home knows of. Where the capability is known already its state and epoch
+    stay, and so does what is up. Raises
     SwitchRefused where a name is taken, SwitchHeld where a table's lock isn't granted; nothing was changed.
     """
 
@@ -106,10 +108,10 @@ def establish(
         connection.execute("SET LOCAL client_min_messages = warning")
         connection.execute((files("strangler.movement") / "ownership.sql").read_text())
         connection.execute(
-            """INSERT INTO strangler_ownership.unit (name, tables, state, other, advice)
-               VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name) DO UPDATE
+            """INSERT INTO strangler_ownership.unit (name, tables, state, other, advice, epoch)
+               VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (name) DO UPDATE
                SET tables = excluded.tables, other = excluded.other, advice = excluded.advice""",
-            [name, list(tables), state, other, advice],
+            [name, list(tables), state, other, advice, epoch],
         )
     fence.in_turn(connection, tables, lambda table: fence.install(connection, name, table, applier))
     stand(connection, name)
@@ -133,10 +135,28 @@ def stand(connection: Connection, name: str) -> None:
 
 
 def forget(connection: Connection, name: str) -> None:
-    """Take the fence off and forget who owns; nothing to do is no error."""
+    """Take the fence off and forget who owns, but for the epoch; nothing to do is no error."""
     if _there(connection) and read(connection, name):
         fence.in_turn(connection, _tables(connection, name), lambda table: fence.remove(connection, table))
-        connection.execute("DELETE FROM strangler_ownership.unit WHERE name = %s", [name])
+        connection.execute(
+            """WITH gone AS (DELETE FROM strangler_ownership.unit WHERE name = %s RETURNING name, epoch)
+               INSERT INTO strangler_ownership.given_up AS known (name, epoch) SELECT name, epoch FROM gone
+               ON CONFLICT (name) DO UPDATE SET epoch = greatest(known.epoch, excluded.epoch)""",
+            [name],
+        )
+
+
+def last_epoch(connection: Connection, name: str) -> int:
+    """The highest epoch that this home knows of, of this move or of one that was given up."""
+    if connection.execute("SELECT to_regclass('strangler_ownership.given_up') IS NULL").fetchone() == (True,):
+        return 0
+    (epoch,) = connection.execute(
+        """SELECT coalesce(max(epoch), 0) FROM (
+               SELECT name, epoch FROM strangler_ownership.unit
+               UNION ALL SELECT name, epoch FROM strangler_ownership.given_up) AS known WHERE name = %s""",
+        [name],
+    ).fetchone() or (0,)
+    return int(epoch)
 
 
 def forget_dropped(connection: Connection, name: str) -> None:
@@ -212,9 +232,12 @@ def commit(target: Connection, name: str, epoch: int) -> None:
 
 
 def may_commit(target: Connection, name: str, epoch: int) -> bool:
-    """Hold the commit back until this transaction ends; False where it has been, SwitchLost if burnt."""
+    """Hold the commit back until this transaction ends; False where it has been, SwitchLost if burnt.
+
+    Only the commit: who stops in here must not hold up whoever burns the epoch.
+    """
     found = target.execute(
-        "SELECT state, epoch FROM strangler_ownership.unit WHERE name = %s FOR SHARE", [name]
+        "SELECT state, epoch FROM strangler_ownership.unit WHERE name = %s FOR KEY SHARE", [name]
     ).fetchone()
     if found == (State.OFFERED, epoch):
         return True
@@ -225,9 +248,11 @@ def may_commit(target: Connection, name: str, epoch: int) -> bool:
 def burn(target: Connection, name: str, epoch: int) -> bool:
     """At the home that was to take over: `offered` becomes `follower`, and this epoch can't commit any more.
 
-    Returns False if it has committed: then there is no way but forward.
+    One that wasn't offered yet can't be any more. Returns False if it has committed: then there is no way but
+    forward.
     """
-    if _move(target, name, "state = 'offered' AND epoch = %(epoch)s", State.FOLLOWER, epoch):
+    open_ = "(state = 'offered' AND epoch = %(epoch)s OR state = 'follower' AND epoch < %(epoch)s)"
+    if _move(target, name, open_, State.FOLLOWER, epoch):
         return True
     found = read(target, name)
     return found is None or found.state is not State.OWNER
@@ -261,12 +286,12 @@ def epochs(follower: Connection, tables: Sequence[str]) -> dict[str, int]:
 
 
 def hold(follower: Connection, tables: Sequence[str], began: dict[str, int]) -> None:
-    """Lock the capabilities' rows for this transaction; SwitchLost unless this home follows as it did.
+    """Keep the commit point back for this transaction; SwitchLost unless this home follows as it did.
 
     An applier that was stopped over a switch and goes on afterwards ends here, with a window that is no
-    longer true.
+    longer true. One that is stopped in here holds up the commit, and nobody's way back.
     """
-    _insist_on_epochs(_held(follower, tables, "FOR SHARE"), began)
+    _insist_on_epochs(_held(follower, tables, "FOR KEY SHARE"), began)
 
 
 def check(follower: Connection, tables: Sequence[str], began: dict[str, int]) -> None:

@@ -18,6 +18,12 @@ CREATE TABLE IF NOT EXISTS strangler_ownership.unit (
     CHECK ((state = 'fenced') = (deadline IS NOT NULL))
 );
 
+-- Epochs of moves that were given up: they go on from here, or who slept with one in hand would find it valid.
+CREATE TABLE IF NOT EXISTS strangler_ownership.given_up (
+    name       text        PRIMARY KEY,
+    epoch      bigint      NOT NULL
+);
+
 -- What a raised fence says. Programs know it by its SQLSTATE: STR01 while the rows move, STR02 once they have.
 CREATE OR REPLACE FUNCTION strangler_ownership.refuse() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER

@@ -21,12 +21,13 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 import psycopg
+from psycopg import sql
 
-from strangler.movement import capture, handover, orders, ownership, recorder
+from strangler.movement import capture, fence, handover, orders, ownership, recorder
 from strangler.movement.backfill import lay_schema
 from strangler.movement.errors import FollowFailed, SwitchHeld, SwitchLost, SwitchRefused
 from strangler.movement.ownership import Belief, State, Verdict, verdict
-from strangler.movement.tables import Connection, connection, read, sentence
+from strangler.movement.tables import HELD_SECONDS, Connection, connection, read, sentence
 
 FENCE_SECONDS = 10.0  # until any home may undo; shorter than the gateway lets a request wait
 POLL_SECONDS = 0.005
@@ -57,7 +58,7 @@ class Bench:
         """The connection to a home; opened anew where it is gone."""
         found = self._open.get(side.url)
         if found is None or found.closed or found.broken:
-            found = self._until_closed.enter_context(connection(side.url, side.home))
+            found = self._until_closed.enter_context(connection(side.url, side.home, held=HELD_SECONDS))
             self._open[side.url] = found
         return found
 
@@ -99,16 +100,19 @@ class Switch:
 def replicate(name: str, tables: Sequence[str], owner: Side, follower: Side) -> None:
     """Let both homes know who owns the rows, record who else writes them, and keep others off the follower's.
 
-    Done again it changes nothing. Raises SwitchRefused, SwitchHeld, CaptureRefused.
+    Done again it changes nothing. Raises SwitchRefused before anything was written, SwitchHeld.
     """
     with _both(owner, follower) as (at_owner, at_follower):
+        for side, at in ((owner, at_owner), (follower, at_follower)):
+            _refuse_taken_names(side, at, tables)
+        epoch = max(ownership.last_epoch(at, name) for at in (at_owner, at_follower))
         ownership.establish(
             at_owner, name, tables, State.OWNER,
-            other=follower.home, advice=owner.advice, applier=owner.applier_role,
+            other=follower.home, advice=owner.advice, applier=owner.applier_role, epoch=epoch,
         )  # fmt: skip
         ownership.establish(
             at_follower, name, tables, State.FOLLOWER,
-            other=owner.home, advice=follower.advice, applier=follower.applier_role,
+            other=owner.home, advice=follower.advice, applier=follower.applier_role, epoch=epoch,
         )  # fmt: skip
         context = name.partition(".")[0]
         recorder.install(at_owner, context, tables, owner.applier_role)
@@ -349,6 +353,25 @@ def _of(name: str, one: tuple[Side, Belief], other: tuple[Side, Belief]) -> Swit
 # ── Pieces ───────────────────────────────────────────────────────────────────────────────────────
 
 
+def _refuse_taken_names(side: Side, at: Connection, tables: Sequence[str]) -> None:
+    """SwitchRefused where a trigger has one of the names that a move will need at this home."""
+    taken = at.execute(
+        """SELECT t.tgrelid::regclass::text, t.tgname FROM pg_trigger AS t
+           JOIN pg_proc AS p ON p.oid = t.tgfoid
+           WHERE t.tgrelid = ANY(%s::regclass[]) AND t.tgname = ANY(%s)
+             AND NOT starts_with(p.pronamespace::regnamespace::text, 'strangler_') ORDER BY 1, 2""",
+        [
+            [sql.Identifier(*table.split(".")).as_string(at) for table in tables],
+            [*fence.TRIGGERS, *recorder.TRIGGERS, *capture.TRIGGERS],
+        ],
+    ).fetchall()
+    if taken:
+        named = ", ".join(f"{table} has a trigger {trigger}" for table, trigger in taken)
+        raise SwitchRefused(
+            f"At {side.home} {named} that isn't ours. Nothing was changed at either home; rename it."
+        )
+
+
 def _not_followed(target: Side, tables: Sequence[str]) -> list[str]:
     with _at(target) as follower:
         known = "SELECT to_regclass('strangler_movement.followed') IS NOT NULL"
@@ -381,7 +404,7 @@ def _insist_on_time(origin: Connection, switch: Switch, follower: str, untold: i
 
 @contextmanager
 def _at(side: Side) -> Iterator[Connection]:
-    with connection(side.url, side.home) as opened, _told(side.home):
+    with connection(side.url, side.home, held=HELD_SECONDS) as opened, _told(side.home):
         yield opened
 
 

@@ -101,9 +101,17 @@ def _names(columns: tuple[Column, ...]) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(column.name) for column in columns)
 
 
+# A step that holds locks sends its statements one right after the other. Whoever stops in the middle of one
+# (a paused process, a cut network) is ended by the server after this time, and what it held is free again.
+HELD_SECONDS = 2
+
+
 @contextmanager
-def connection(url: str, side: str) -> Iterator[Connection]:
-    """An autocommitting connection with pinned settings; messages call it `side`: "owner" or "follower"."""
+def connection(url: str, side: str, *, held: float = 0) -> Iterator[Connection]:
+    """An autocommitting connection with pinned settings; messages call it `side`: "owner" or "follower".
+
+    `held` is for how many seconds it may do nothing within a transaction before the server ends it; 0: any.
+    """
     try:
         opened = psycopg.connect(url, autocommit=True, application_name="strangler movement")
     except psycopg.OperationalError as error:
@@ -115,6 +123,8 @@ def connection(url: str, side: str) -> Iterator[Connection]:
             "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS p(name, value)",
             [list(PINNED), list(PINNED.values())],
         )
+        if held:
+            opened.execute(f"SET idle_in_transaction_session_timeout = '{held:g}s'")
         yield opened
 
 

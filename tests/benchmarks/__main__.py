@@ -19,7 +19,17 @@ from rich.table import Table
 from strangler.errors import StranglerError
 from tests.benchmarks.table import HEADINGS, Row, markdown
 
-NAMES = ("gateway", "comparison", "copy", "rows", "following", "events", "phase_changes", "resilience")
+NAMES = (
+    "gateway",
+    "comparison",
+    "copy",
+    "rows",
+    "following",
+    "events",
+    "phase_changes",
+    "resilience",
+    "switching",
+)
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 OPENING = """# Benchmarks

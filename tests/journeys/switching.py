@@ -26,6 +26,7 @@ from rich.table import Table
 
 from strangler.run import system as running
 from strangler.run.answers import percentile
+from strangler.run.postgres import free_port
 from tests.journeys.project import HERE, Project, own_database
 
 LOOMS = Path(__file__).parent / "looms"
@@ -104,9 +105,14 @@ class Clients:
 
 
 @contextmanager
-def looms(root: Path, server: str | None = None) -> Iterator[Project]:
-    """The looms in a directory of their own, up and running; on `server`, or on an embedded one."""
-    (root / "strangler.toml").write_text((LOOMS / "strangler.toml").read_text())
+def looms(root: Path, server: str | None = None, *, fence: float = 6) -> Iterator[Project]:
+    """The looms in a directory of their own, up and running; on `server`, or on an embedded one.
+
+    `fence`: for how many seconds it may stand.
+    """
+    declared = (LOOMS / "strangler.toml").read_text()
+    assert declared.count("fence = 6") == 1
+    (root / "strangler.toml").write_text(declared.replace("fence = 6", f"fence = {fence:g}"))
     known = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
     environment = {name: os.environ[name] for name in known if name in os.environ}
     environment |= {"PYTHONPATH": str(HERE), "STRANGLER_OPERATOR": "anna@journey"}
@@ -119,7 +125,8 @@ def looms(root: Path, server: str | None = None) -> Iterator[Project]:
 
 def _up(project: Project) -> Iterator[Project]:
     try:
-        project.does("run", "--detach", timeout=300)
+        # A port of its own: Envoys share one that several of them ask for, and nobody refuses the second.
+        project.does("run", "--detach", "--port", str(free_port()), timeout=300)
         yield project
     finally:
         project.strangler("stop")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from strangler.control import transition
@@ -151,6 +153,24 @@ def test_killed_before_the_commit_any_verb_undoes_first(replicating, world, desk
     assert world.calls[0] == "undo monolith 1"
     assert desk.store.unfinished(NAME) is None
     assert any(one.state == "undone" for one in desk.store.history(NAME))
+
+
+def test_killed_before_the_commit_nobody_waits_for_what_a_verb_undoes_first(replicating, world, desk: Desk):
+    transition._begin(desk, transition.draw(desk, NAME, SWITCHED))
+    world.owned = FakeOwnership(owner="", settled=False, epoch=1, sentence="A switch is under way.")
+    start = time.monotonic()
+    assert replicating(f"apply {NAME} switched --wait 20").exit_code == 4  # this world stays as it is
+    assert world.calls[0] == "undo monolith 1"
+    assert time.monotonic() - start < 10
+
+
+def test_killed_on_the_way_back_before_the_commit_one_may_go_forward(switched, world, desk: Desk):
+    plan = transition.draw_back(desk, NAME, REPLICATE)
+    transition._begin(desk, plan)
+    done = switched(f"apply {NAME} switched --wait 5")
+    assert done.exit_code == 0, done.text
+    assert world.calls[0] == "undo catalog 2"
+    assert desk.store.unfinished(NAME) is None
 
 
 def test_killed_after_the_commit_reverse_finishes_and_then_goes_back(replicating, world, desk):

@@ -34,7 +34,14 @@ def fence():
             home.execute("DROP SCHEMA IF EXISTS strangler_ownership CASCADE")
             first = State.OWNER if state is State.FENCED else state
             ownership.establish(
-                home, NAME, ["rug"], first, other="service", advice="Write at /api/rugs/.", applier="nobody"
+                home,
+                NAME,
+                ["rug"],
+                first,
+                other="service",
+                advice="Write at /api/rugs/.",
+                applier="nobody",
+                epoch=0,
             )
             if state is State.FENCED:
                 ownership.raise_fence(home, NAME, epoch=1, seconds=60)

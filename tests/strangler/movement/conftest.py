@@ -114,6 +114,11 @@ def databases(server: str, role: tuple[str, str]) -> Iterator[Pair]:
 def pair(databases: Pair) -> Iterator[Pair]:
     """The two databases, empty again afterwards."""
     yield databases
+    empty(databases)
+
+
+def empty(databases: Pair) -> None:
+    """Take everything away from both databases."""
     databases.on_both(
         "SET client_min_messages = warning",
         "DROP SCHEMA public CASCADE",
@@ -145,15 +150,20 @@ def shop_applier(server):
 
 @pytest.fixture
 def homes(pair, shop_applier) -> Homes:
+    homes = unmoved(pair, shop_applier)
+    switch.replicate(NAME, TABLES, homes.shop, homes.service)
+    return homes
+
+
+def unmoved(pair: Pair, shop_applier) -> Homes:
+    """Both homes with their tables, before anybody knows of a capability."""
     pair.on_both(RUG, KNOT)
     pair.on_owner(
         "INSERT INTO rug SELECT n, 'GARISH-RUG-' || n, n FROM generate_series(1, 20) AS n",
         "INSERT INTO knot (rug_id, name) SELECT id, 'k' || id FROM rug",
     )
     applier = urlunsplit(shop_applier._replace(path=urlsplit(pair.owner).path))
-    homes = Homes(
+    return Homes(
         Side("shop", pair.owner, applier, "Write at /api/rugs/."),
         Side("service", pair.follower, pair.applier, "Write at /api/rugs/."),
     )
-    switch.replicate(NAME, TABLES, homes.shop, homes.service)
-    return homes

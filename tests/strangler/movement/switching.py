@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -45,9 +45,11 @@ class Homes:
         return [home for home in ("shop", "service") if self.takes_a_write(home)]
 
     def takes_a_write(self, home: str) -> bool:
-        with psycopg.connect(getattr(self, home).url) as connection:
+        with psycopg.connect(getattr(self, home).url, options="-c lock_timeout=300ms") as connection:
             try:
                 connection.execute("INSERT INTO rug (id, sku) VALUES (-1, 'is anybody there')")
+            except psycopg.errors.LockNotAvailable:
+                return False
             except psycopg.Error as error:
                 if error.sqlstate not in SQLSTATES:
                     raise
@@ -56,12 +58,12 @@ class Homes:
                 connection.rollback()
         return True
 
-    def begin(self, origin: str) -> Switch:
+    def begin(self, origin: str, tables: Sequence[str] = TABLES) -> Switch:
         sides = (self.shop, self.service) if origin == "shop" else (self.service, self.shop)
-        return switch.begin(NAME, TABLES, *sides)
+        return switch.begin(NAME, tables, *sides)
 
-    def carry_out(self, origin: str) -> Switch:
-        begun = self.begin(origin)
+    def carry_out(self, origin: str, tables: Sequence[str] = TABLES) -> Switch:
+        begun = self.begin(origin, tables)
         for step in switch.STEPS:
             step(begun)
         return begun
@@ -77,7 +79,7 @@ class Homes:
             time.sleep(0.05)
 
     @contextmanager
-    def followed(self) -> Iterator[None]:
+    def followed(self, tables: Sequence[str] = TABLES) -> Iterator[None]:
         """A follower that goes from whoever owns to whoever follows, until the end of the block."""
         stop = threading.Event()
         failed: list[BaseException] = []
@@ -85,7 +87,7 @@ class Homes:
         def run() -> None:
             while not stop.is_set():
                 try:
-                    self.follow_until(stop)
+                    self.follow_until(stop, tables)
                 except MovementError as error:
                     print(error)
                     time.sleep(0.02)
@@ -96,27 +98,27 @@ class Homes:
         thread = threading.Thread(target=run)
         thread.start()
         try:
-            self.wait_until_copied()
+            self.wait_until_copied(tables)
             yield
         finally:
             stop.set()
             thread.join()
         assert not failed
 
-    def wait_until_copied(self, within: float = 20) -> None:
+    def wait_until_copied(self, tables: Sequence[str] = TABLES, within: float = 20) -> None:
         deadline = time.monotonic() + within
-        while switch._not_followed(self.service, TABLES):
+        while switch._not_followed(self.service, tables):
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
-    def follow_until(self, stop: threading.Event) -> None:
+    def follow_until(self, stop: threading.Event, tables: Sequence[str] = TABLES) -> None:
         here, _ = self.beliefs()
         owner, follower = (
             (self.shop, self.service)
             if here.state in (State.OWNER, State.FENCED)
             else (self.service, self.shop)
         )
-        with following(owner.url, follower.applier, TABLES, echo=owner.applier_role) as stream:
+        with following(owner.url, follower.applier, tables, echo=owner.applier_role) as stream:
             while not stop.is_set():
                 if stream.step().idle:
                     time.sleep(0.005)

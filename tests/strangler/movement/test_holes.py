@@ -122,6 +122,40 @@ def test_an_applier_stopped_over_the_switch_applies_nothing_afterwards(homes, mo
     assert price == ([(2,)] if held else [(9,)])
 
 
+# ── An operator from before the move was given up ────────────────────────────────────────────────
+
+
+def test_an_epoch_is_never_given_twice_even_after_the_move_was_given_up(homes):
+    """He sleeps with his epoch in hand; cancelled and begun anew, the move must not take it for its own."""
+    with homes.followed():
+        asleep = homes.begin("shop")
+        switch.offer(asleep)
+        switch.undo(asleep)
+    switch.forget(NAME, homes.shop, homes.service)
+    switch.replicate(NAME, TABLES, homes.shop, homes.service)
+    with homes.followed():
+        begun = homes.begin("shop")
+        switch.offer(begun)
+        switch.raise_fence(begun)
+        with pytest.raises(SwitchLost):
+            switch.commit(asleep)  # nothing was drained yet
+        switch.undo(begun)
+    assert homes.owners == ["shop"]
+
+
+def test_a_home_that_was_made_anew_takes_over_the_others_count(homes):
+    """The epochs of a move that was given up are known at one home only: the other begins with them."""
+    with homes.followed():
+        homes.carry_out("shop")
+        homes.carry_out("service")
+    switch.forget(NAME, homes.shop, homes.service)
+    homes.sql("service", "DROP SCHEMA strangler_ownership CASCADE")
+    switch.replicate(NAME, TABLES, homes.shop, homes.service)
+    with homes.followed():
+        homes.carry_out("shop")
+    assert homes.owners == ["service"]
+
+
 # ── What reaches in from outside ─────────────────────────────────────────────────────────────────
 
 

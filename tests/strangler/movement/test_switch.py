@@ -6,7 +6,7 @@ import pytest
 
 from strangler.movement import switch
 from strangler.movement.errors import SwitchLost, SwitchRefused
-from strangler.movement.ownership import State, Verdict
+from strangler.movement.ownership import State, Verdict, verdict
 from tests.strangler.movement.switching import NAME, Writers, epoch_of
 
 
@@ -83,6 +83,19 @@ def test_an_operator_who_was_paused_past_the_deadline_can_not_commit(homes):
         with pytest.raises(SwitchLost):  # nor raise the fence that he was about to
             switch.raise_fence(begun)
         assert homes.owners == ["shop"]
+
+
+def test_undone_before_it_was_offered_the_homes_agree_and_it_can_not_be_offered_any_more(homes):
+    """The database went away under the first step; the undo burns an epoch that the target never heard of."""
+    with homes.followed():
+        begun = homes.begin("shop")
+        assert switch.undo(begun)
+        assert verdict(*homes.beliefs()) is Verdict.SETTLED
+        with pytest.raises(SwitchLost):
+            switch.offer(begun)
+        assert homes.owners == ["shop"]
+        homes.carry_out("shop")
+        assert homes.owners == ["service"]
 
 
 def test_a_switch_in_time_is_left_to_its_operator(homes):
