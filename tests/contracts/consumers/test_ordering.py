@@ -15,7 +15,7 @@ from tests.contracts.writing import Consumer, bearer
 
 ordering = Consumer("ordering", "catalog.read")
 
-BUYER = SimpleNamespace(pk=7, role="buyer", is_authenticated=True)
+BUYER = SimpleNamespace(pk=7, role="buyer", display_name="Ada", is_authenticated=True)
 PRICE = match.regex("12.50", regex=r"^\d+\.\d{2}$")
 
 

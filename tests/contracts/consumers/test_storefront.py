@@ -15,7 +15,7 @@ from tests.contracts.writing import Consumer, bearer
 
 storefront = Consumer("storefront", "catalog.read")
 
-BUYER = SimpleNamespace(pk=7, role="buyer", is_authenticated=True)
+BUYER = SimpleNamespace(pk=7, role="buyer", display_name="Ada", is_authenticated=True)
 RUG = {"id": 7, "sku": "GARISH-RUG", "name": "Garish Rug"}
 
 
