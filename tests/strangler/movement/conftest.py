@@ -149,10 +149,11 @@ def shop_applier(server):
 
 
 @pytest.fixture
-def homes(pair, shop_applier) -> Homes:
+def homes(pair, shop_applier) -> Iterator[Homes]:
     homes = unmoved(pair, shop_applier)
     switch.replicate(NAME, TABLES, homes.shop, homes.service)
-    return homes
+    yield homes
+    homes.close()
 
 
 def unmoved(pair: Pair, shop_applier) -> Homes:

@@ -29,6 +29,12 @@ class Homes:
 
     shop: Side
     service: Side
+    _begun: list[Switch] = field(default_factory=list, compare=False, repr=False)
+
+    def close(self) -> None:
+        """End the connections of every switch that was begun here."""
+        for begun in self._begun:
+            begun.bench.close()
 
     def sql(self, home: str, *statements: str) -> list[tuple]:
         with psycopg.connect(getattr(self, home).url, autocommit=True) as connection:
@@ -60,7 +66,8 @@ class Homes:
 
     def begin(self, origin: str, tables: Sequence[str] = TABLES) -> Switch:
         sides = (self.shop, self.service) if origin == "shop" else (self.service, self.shop)
-        return switch.begin(NAME, tables, *sides)
+        self._begun.append(begun := switch.begin(NAME, tables, *sides))
+        return begun
 
     def carry_out(self, origin: str, tables: Sequence[str] = TABLES) -> Switch:
         begun = self.begin(origin, tables)
