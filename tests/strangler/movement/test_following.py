@@ -134,7 +134,7 @@ def interleaved(pair, stream: Following) -> list[tuple]:
         a.execute("UPDATE rug SET sku = 'by A' WHERE id = 1")
         a.commit()
     assert pair.on_owner("SELECT sku FROM rug WHERE id = 1") == [("by A",)]
-    deadline = time.monotonic() + 10  # the cursor below waits for every writer of the server, in any database
+    deadline = time.monotonic() + 60  # the cursor below waits for every writer of the server, in any database
     while not stream.step().changes and time.monotonic() < deadline:
         time.sleep(0.01)
     return pair.on_follower("SELECT sku FROM rug WHERE id = 1")
