@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from django.db import transaction
@@ -80,6 +81,7 @@ def met_fence(said: str, *, moving: bool) -> None:
         now.fenced, now.moving = said, moving
 
 
+@cache  # a hook can't be taken away again
 def begin() -> None:
     """Hear of what leaves this process, from now on."""
     sys.addaudithook(_on_audit)

@@ -11,13 +11,20 @@ from django.db import DatabaseError, connection, transaction
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from strangler.chassis.fence import Fenced, is_fenced
+from strangler.chassis.fence import Fenced, footprint, is_fenced, watching
 from strangler.chassis.fence.middleware import CAPABILITY, FENCED, FenceMiddleware
 from strangler.movement import ownership
 from strangler.movement.ownership import State
 
 NAME = "rugs.write"
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def watched():
+    """The chassis' fence, whether or not this process's settings have it."""
+    watching.begin()
+    footprint.begin()
 
 
 @pytest.fixture
