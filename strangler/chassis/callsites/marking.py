@@ -35,7 +35,7 @@ def comment() -> str:
 
     Of each context only the innermost frame is named.
     """
-    root = settings.CALLSITES_ROOT + "."
+    root = getattr(settings, "CALLSITES_ROOT", "") + "."  # no module's name begins with a dot alone
     found: dict[str, str] = {}
     frame = sys._getframe(1)
     while frame:
