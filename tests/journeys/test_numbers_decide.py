@@ -46,6 +46,7 @@ def test_a_wrong_price_in_a_canary_is_taken_back_by_itself_and_stays_there(proje
             held = project.strangler("apply", CAPABILITY)
             assert held.code == 4
             assert "reverse: guard took it back to shadow" in held.said
+        project.restart("catalog")  # or it would go on with the wrong price
 
         seen = counted(load)
         # Until it was taken back, who wrote a price read a wrong one.
