@@ -104,7 +104,8 @@ def exit_code(reports: Sequence[Report]) -> int:
 def _chosen(config: Config, name: str) -> list[Capability]:
     if name in config.capabilities:
         return [config.capabilities[name]]
-    of_context = [one for one in config.capabilities.values() if one.name.startswith(f"{name}.")]
+    reads = [one for one in config.capabilities.values() if one.kind == "read"]  # nothing else is compared
+    of_context = [one for one in reads if one.name.startswith(f"{name}.")]
     return of_context or [config.capability(name)]
 
 

@@ -107,7 +107,7 @@ def small(tmp_path: Path) -> Iterator[Project]:
 def test_a_killed_supervisor_leaves_no_orphan(small: Project) -> None:
     seen = small.does("ps", "--json").json
     names = [row["name"] for row in seen["processes"]]
-    assert names == ["postgres", "monolith", "catalog", "gateway", "comparator", "guard"]
+    assert names == ["postgres", "monolith", "catalog", "telemetry", "gateway", "comparator", "guard"]
     mark = _run_of(seen["processes"][1]["pid"])
     pids = {seen["supervisor"], *(row["pid"] for row in seen["processes"])}
     assert _left(pids, mark) >= pids

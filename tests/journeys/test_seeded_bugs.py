@@ -63,8 +63,8 @@ BUGS = (
     Bug(
         "field missing",
         "serializers.py",
-        '            "weight",\n',
-        "",
+        '            "weight",\n            "attributes",\n            "created_at",\n',
+        '            "attributes",\n            "created_at",\n',
         gate="answers",
         fields=((PRODUCT, "$.weight", "missing"),),
     ),
