@@ -43,12 +43,24 @@ class Effect(Protocol):
 
 
 @dataclass(frozen=True)
-class InstallCapture:
-    """Have every change of the tables kept at their owner, whatever code path writes it."""
+class _OfRows:
+    """What is done to a capability's tables where they are owned."""
 
     capability: str
     tables: tuple[str, ...]
     owner: str
+
+
+@dataclass(frozen=True)
+class _OfBothHomes(_OfRows):
+    """What is done to them where they are owned, and at the home that they move to."""
+
+    home: str
+
+
+@dataclass(frozen=True)
+class InstallCapture(_OfRows):
+    """Have every change of the tables kept at their owner, whatever code path writes it."""
 
     def describe(self) -> str:
         return f"take every change of {', '.join(self.tables)} at {self.owner}, by triggers"
@@ -58,13 +70,8 @@ class InstallCapture:
 
 
 @dataclass(frozen=True)
-class Follow:
+class Follow(_OfBothHomes):
     """Have the other home's tables follow: copied once, then written as the owner's are."""
-
-    capability: str
-    tables: tuple[str, ...]
-    owner: str
-    home: str
 
     def describe(self) -> str:
         return (
@@ -77,13 +84,8 @@ class Follow:
 
 
 @dataclass(frozen=True)
-class VerifyRows:
+class VerifyRows(_OfBothHomes):
     """Compare every row of both homes, and go no further where one differs."""
-
-    capability: str
-    tables: tuple[str, ...]
-    owner: str
-    home: str
 
     def describe(self) -> str:
         return f"verify that {self.owner} and {self.home} hold the same rows, while writes go on"
@@ -93,13 +95,8 @@ class VerifyRows:
 
 
 @dataclass(frozen=True)
-class StopFollowing:
+class StopFollowing(_OfBothHomes):
     """Have the tables follow no more, and nothing of theirs kept at the owner. The rows stay."""
-
-    capability: str
-    tables: tuple[str, ...]
-    owner: str
-    home: str
 
     def describe(self) -> str:
         return (
@@ -112,13 +109,8 @@ class StopFollowing:
 
 
 @dataclass(frozen=True)
-class Replicate:
+class Replicate(_OfBothHomes):
     """Let both homes know who owns the rows, and keep everybody but the applier off those that follow."""
-
-    capability: str
-    tables: tuple[str, ...]
-    owner: str
-    home: str
 
     def describe(self) -> str:
         return (
@@ -131,13 +123,8 @@ class Replicate:
 
 
 @dataclass(frozen=True)
-class ForgetOwner:
+class ForgetOwner(_OfBothHomes):
     """Take the fences off, and forget at both homes who owns the rows: the first owner does, as ever."""
-
-    capability: str
-    tables: tuple[str, ...]
-    owner: str
-    home: str
 
     def describe(self) -> str:
         return f"take the fences off at {self.owner} and {self.home}, and forget the epoch"
@@ -147,12 +134,8 @@ class ForgetOwner:
 
 
 @dataclass(frozen=True)
-class Archive:
+class Archive(_OfRows):
     """Dump what the first owner has of the tables, and try the restore."""
-
-    capability: str
-    tables: tuple[str, ...]
-    owner: str
 
     def describe(self) -> str:
         return f"dump {', '.join(self.tables)} of {self.owner} with checksums, and try to restore them"
@@ -162,12 +145,8 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class DropTables:
+class DropTables(_OfRows):
     """Follow no more at the first owner, and drop its tables: from here on no way leads back."""
-
-    capability: str
-    tables: tuple[str, ...]
-    owner: str
 
     def describe(self) -> str:
         return (
