@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,7 +87,7 @@ def _of_step(
         for verify in record.verifies[name] if run else ():
             yield _timed(name, verify.title, partial(_must_show, verify, tree))
     for verify in record.verifies[name] if run else ():
-        if verify.red_before:
+        if at and verify.red_before:
             with checked_out(repository, commits[at - 1]) as tree:
                 title = f"{verify.title}: red before"
                 yield _timed(name, title, partial(_must_be_red, verify, tree))
@@ -98,7 +99,7 @@ def forget_killed(repository: Repository) -> None:
         found = re.fullmatch(rf"worktree (.+/{PREFIX}(\d+)-[^/]+)/tree", line)
         if found and not Path(f"/proc/{found[2]}").exists():
             repository.run("worktree", "remove", "--force", "--force", f"{found[1]}/tree")
-            Path(found[1]).rmdir()
+            shutil.rmtree(found[1], ignore_errors=True)
 
 
 @contextmanager
@@ -139,7 +140,7 @@ def _must_show(verify: Verify, tree: Path) -> str:
 
 def _must_be_red(verify: Verify, tree: Path) -> str:
     """Why the command isn't red on the step before as it should be: by an assertion, and by nothing else."""
-    with tempfile.TemporaryDirectory(prefix="strangler-step-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as scratch:
         report = Path(scratch) / "report.xml"
         done = _run(verify.command, tree, report)
         if done.returncode == 0:

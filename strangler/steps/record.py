@@ -104,10 +104,17 @@ def _verify(table: toml.Table) -> Verify:
     for name, value in least.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             table.fail(f"'least' must be a table of numbers; {name!r} isn't one.", "least")
+    shows = table.words("shows", [])
+    try:
+        figures = {name for one in shows for name in re.compile(one).groupindex}
+    except re.error as error:
+        table.fail(f"'shows' holds no regular expression: {error}.", "shows")
+    if lost := least.keys() - figures:
+        table.fail(f"'least' names {min(lost)!r}, which no expression of 'shows' does.", "least")
     verify = Verify(
         title=table.get("title", str),
         command=table.words("command"),
-        shows=table.words("shows", []),
+        shows=shows,
         least={name: float(value) for name, value in least.items()},
         red_before=table.get("red_before", bool, False),
     )

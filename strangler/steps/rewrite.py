@@ -139,9 +139,8 @@ def absorb(repository: Repository, step: str, paths: Sequence[str], since: str |
     moved = {path for path in changed(then, there) if under(record.roots, path)}
     kept = matching(paths, moved) if paths else moved
     if lost := [glob for glob in paths if not matching([glob], moved)]:
-        raise EditRefused(
-            f"Nothing that {', '.join(lost)} names has changed since {since[:12]}. Nothing was changed."
-        )
+        after = f" since {since[:12]}" if since else ""
+        raise EditRefused(f"Nothing that {', '.join(lost)} names has changed{after}. Nothing was changed.")
     earlier = {one.name: tree for one, tree in zip(was.steps, was.trees, strict=True)}
     trees = list(now.trees)
     for index, one in enumerate(record.steps[:at]):
