@@ -110,7 +110,7 @@ class Gate:
     """The numbers that an advance is held to, and past which the guard goes back; shares in 0..1.
 
     `lag_limit` and `verified_within` are in seconds: how far behind rows may be, how old their verification.
-    Without `contracts` no pact is asked for.
+    Without `contracts` no pact is asked for; by default one is where reads move.
     """
 
     mismatch_limit: float
@@ -406,7 +406,7 @@ def _capability(name: str, table: Table, homes: Mapping[str, Home], gateway: Gat
             lag_limit=float(gate.get("lag_limit", (int, float), 5.0)),
             verified_within=float(gate.get("verified_within", (int, float), 300.0)),
             critical=gate.words("critical", []),
-            contracts=gate.get("contracts", bool, True),
+            contracts=gate.get("contracts", bool, kind == "read"),
         ),
         switch=Switch(
             quiet=float(switch.get("quiet", (int, float), 3600.0)),

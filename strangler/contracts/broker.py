@@ -39,7 +39,7 @@ class Broker:
         if not (url := environment.get(URL)):
             raise UsageError(
                 f"{URL} isn't set, so there is nowhere to publish to; nothing was. The ledger has it all, "
-                "and gates go by that; docker-compose.yml brings a broker, at http://127.0.0.1:9292."
+                "and gates go by that."
             )
         if token := environment.get("PACT_BROKER_TOKEN"):
             return Broker(url.rstrip("/"), f"Bearer {token}")
@@ -79,7 +79,7 @@ def publish(broker: Broker, book: Ledger, config: Config) -> Iterator[str]:
     published, results = book.published(), book.results()
     for one in published:
         if one.consumer in config.contracts.consumers:
-            yield from _pact(broker, one, book.content(one.hash), results)
+            yield from _pact(broker, one, book.content(one), results)
     environment = _environments(broker).get(config.name)
     if environment is None:
         yield f"deployments aren't published: the broker has no environment {config.name!r}; create it there"

@@ -18,7 +18,7 @@ from strangler.contracts import compare as both
 from strangler.contracts import text
 from strangler.contracts.errors import NotDeployable
 from strangler.contracts.running import judge, open_ledger, running_versions, settle
-from strangler.contracts.verify import Verification, homes_of, pacts_of, verify
+from strangler.contracts.verify import Verification, check_known, homes_of, pacts_of, verify
 from strangler.errors import UsageError
 
 as_json = click.option("--json", "in_json", is_flag=True, help="Print JSON instead of text.")
@@ -65,7 +65,7 @@ def record_command(root: Path, file: Any) -> None:
     config = project.load(root)
     done = text.verification_from_json(file.read())
     for pact in done.pacts:
-        homes_of(config, pact.provider)
+        check_known(config, pact)
     with _running(config) as system:
         for line in settle(config, system, done, _operator()):
             click.echo(line, err=True)

@@ -92,11 +92,13 @@ class Ledger(AbstractContextManager["Ledger"]):
                FROM strangler_contracts.pact ORDER BY consumer, version, provider, id DESC""",
         )
 
-    def content(self, digest: str) -> str:
-        """A pact's text by its hash; "" for one that was never published."""
+    def content(self, one: Published) -> str:
+        """A pact's text, which others may share but for the names in it; "" for one never published."""
         with self._in_a_sentence():
             row = self._connection.execute(
-                "SELECT content FROM strangler_contracts.pact WHERE hash = %s LIMIT 1", [digest]
+                "SELECT content FROM strangler_contracts.pact "
+                "WHERE consumer = %s AND provider = %s AND hash = %s LIMIT 1",
+                [one.consumer, one.provider, one.hash],
             ).fetchone()
         return str(row["content"]) if row else ""
 

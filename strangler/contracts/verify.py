@@ -81,13 +81,7 @@ def pacts_of(config: Config, name: str | None = None) -> tuple[Pact, ...]:
         raise CouldNotVerify("strangler.toml has no [contracts] that name where the pacts are.")
     found = read_all(config.root / config.contracts.pacts)
     for pact in found:
-        homes_of(config, pact.provider)
-        if pact.consumer not in config.contracts.consumers:
-            known = ", ".join(config.contracts.consumers) or "none"
-            raise CouldNotVerify(
-                f"{pact.name} is a pact of {pact.consumer!r}, and `consumers` in [contracts] of "
-                f"strangler.toml doesn't say where that is deployed; it names: {known}. Nothing was verified."
-            )
+        check_known(config, pact)
     chosen = tuple(
         one for one in found if name is None or one.provider == name or one.provider.startswith(f"{name}.")
     )
@@ -98,6 +92,17 @@ def pacts_of(config: Config, name: str | None = None) -> tuple[Pact, ...]:
             f"There are pacts with: {known}."
         )
     return chosen
+
+
+def check_known(config: Config, pact: Pact) -> None:
+    """CouldNotVerify for a pact whose provider or consumer strangler.toml doesn't know."""
+    homes_of(config, pact.provider)
+    if pact.consumer not in config.contracts.consumers:
+        known = ", ".join(config.contracts.consumers) or "none"
+        raise CouldNotVerify(
+            f"{pact.name} is a pact of {pact.consumer!r}, and `consumers` in [contracts] of "
+            f"strangler.toml doesn't say where that is deployed; it names: {known}. Nothing was verified."
+        )
 
 
 def homes_of(config: Config, provider: str) -> tuple[str, ...]:

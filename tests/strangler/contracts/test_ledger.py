@@ -35,7 +35,11 @@ def test_a_pact_is_recorded_once_for_each_version_of_its_consumer(book: Ledger, 
         book.publish([(PACT, "{}"), (replace(PACT, version="m2"), "{}")])
     book.publish([(replace(PACT, hash="p2"), '{"other": 1}')])
     assert {(one.version, one.hash) for one in book.published()} == {("m1", "p2"), ("m2", "p1")}
-    assert (book.content("p2"), book.content("p9")) == ('{"other": 1}', "")
+    assert book.content(replace(PACT, hash="p2")) == '{"other": 1}'
+    assert book.content(replace(PACT, hash="p9")) == ""
+    book.publish([(replace(PACT, consumer="heddle", hash="p2"), '{"heddle": 1}')])
+    assert book.content(replace(PACT, consumer="heddle", hash="p2")) == '{"heddle": 1}'
+    assert book.content(replace(PACT, hash="p2")) == '{"other": 1}'
 
 
 def test_a_deployment_is_recorded_when_it_is_another_one(book: Ledger) -> None:
