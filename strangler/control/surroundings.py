@@ -342,7 +342,7 @@ class Actual:
 
 def _is_brokered() -> bool:
     """Whether the environment names a RabbitMQ that events go by, as homes are told."""
-    named = os.environ.get("EVENTS_BROKER_URL") or os.environ.get("BROKER_URL", "")
+    named = os.environ.get("EVENTS_BROKER_URL", os.environ.get("BROKER_URL", ""))
     return named.startswith(("amqp:", "amqps:", "pyamqp:"))
 
 

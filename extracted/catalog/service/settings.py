@@ -105,13 +105,9 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {"ProductStatus": "extracted.catalog.models.Product.Status"},
 }
 
-EVENTS_BROKER_URL = env.str("EVENTS_BROKER_URL", default="")
-if not EVENTS_BROKER_URL and urlsplit(env.str("BROKER_URL", default="")).scheme in (
-    "amqp",
-    "amqps",
-    "pyamqp",
-):
-    EVENTS_BROKER_URL = env.str("BROKER_URL")
+_broker = env.str("BROKER_URL", default="")
+_is_rabbitmq = urlsplit(_broker).scheme in ("amqp", "amqps", "pyamqp")
+EVENTS_BROKER_URL = env.str("EVENTS_BROKER_URL", default=_broker if _is_rabbitmq else "")
 EVENTS_PUBLISHERS = env.json("EVENTS_PUBLISHERS", default={})
 EVENTS_NAMESPACE = env.str("EVENTS_NAMESPACE", default="")
 EVENTS_SOURCE = "marketplace"  # as in the monolith: a product's events go on, whichever home announces them
