@@ -63,7 +63,8 @@ class Refused(Exception):
     """A write was refused, and nothing was done. `status` and `problem` are the answer's."""
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        super().__init__(problem.get("detail") or f"The answer was {status}.")
+        said = " ".join(str(one["detail"]) for one in problem.get("errors", ()))
+        super().__init__(said or problem.get("detail") or f"The answer was {status}.")
         self.status, self.problem = status, problem
 
 
