@@ -23,6 +23,7 @@ from strangler.control.errors import GatesHeld
 from strangler.control.phases import (
     MONOLITH,
     REPLICATE,
+    SWITCHED,
     Direction,
     Phase,
     check_forward,
@@ -179,7 +180,8 @@ class _Advance:
         wanted = self.desk.config.capability(name).phase
         if phase is None and done and direction(target, wanted) is Direction.FORWARD:
             click.echo(
-                f"strangler.toml wants {wanted}. One phase at a time: `strangler apply {name}` goes on to "
+                f"strangler.toml wants {wanted}. One phase at a time: "
+                f"`strangler {'complete' if target == SWITCHED else 'apply'} {name}` goes on to "
                 f"{step_towards(target, wanted, self.desk.config.capability(name).kind)}.",
                 err=True,
             )
@@ -248,13 +250,13 @@ def complete(
         if drawn is None:
             click.echo(f"{capability} is complete already. Nothing to do.")
             return
+        if drawn.held:
+            raise GatesHeld(drawn)
         if dry_run:
             _print_json(drawn.as_json()) if in_json else click.echo(
                 f"{text.plan(drawn)}\n  Nothing was changed: this is a dry run."
             )
             return
-        if drawn.held:
-            raise GatesHeld(drawn)
         if confirm is None:
             click.echo(text.plan(drawn), err=True)
             confirm = click.prompt(f"To do this, type {capability}", err=True)
@@ -388,8 +390,8 @@ def _watching(quiet: bool) -> Iterator[tuple[Look, Begun, Any]]:
             yield held, begun, copied
         except KeyboardInterrupt:
             raise StranglerError(
-                "Interrupted. What had been begun is recorded as unfinished: `strangler apply` finishes it, "
-                "`strangler reverse` undoes it, `strangler status` shows it."
+                "Interrupted. What had been begun is recorded as unfinished: `strangler status` shows it, "
+                "with the verb that finishes it and the one that undoes it."
             ) from None
 
 

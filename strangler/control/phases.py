@@ -32,7 +32,7 @@ class Phase:
             return Phase(text)
         if not (found := re.fullmatch(r"canary(?:=(\d{1,6}))?", text, re.ASCII)):
             raise UsageError(
-                f"There is no phase {text!r}; the phases are: monolith, shadow, canary=N, switched, complete "
+                f"There is no phase {text!r}; the phases are: monolith, shadow, canary=N, switched "
                 "for reads, and monolith, replicate, switched, complete for writes. Nothing was changed."
             )
         if not found[1]:
@@ -60,7 +60,7 @@ MONOLITH, SHADOW, SWITCHED = Phase("monolith"), Phase("shadow"), Phase("switched
 REPLICATE, COMPLETE = Phase("replicate"), Phase("complete")
 # What a capability of each kind goes through.
 PHASES = {
-    "read": ("monolith", "shadow", "canary", "switched", "complete"),
+    "read": ("monolith", "shadow", "canary", "switched"),
     "write": ("monolith", "replicate", "switched", "complete"),
 }
 
@@ -126,6 +126,17 @@ def step_towards(origin: Phase, target: Phase, kind: str = "read") -> Phase:
     return Phase(name, FIRST_CANARY if name == "canary" else 0)
 
 
+def verb(capability: str, origin: Phase, target: Phase, *, cancels: bool = False) -> str:
+    """What to type after `strangler` for a move; `cancels` where rows follow no more behind it."""
+    if cancels:
+        return f"cancel {capability}"
+    if target == COMPLETE:
+        return f"complete {capability}"
+    if direction(origin, target) is Direction.FORWARD:
+        return f"apply {capability} {target}"
+    return f"reverse {capability} --to {target}"
+
+
 def check_kind(capability: str, kind: str, phase: Phase) -> None:
     """Refuse a phase that capabilities of this kind don't go through."""
     if phase.name not in PHASES[kind]:
@@ -146,6 +157,11 @@ def check_forward(capability: str, origin: Phase, target: Phase, kind: str = "re
             )
         case Direction.SAME:
             raise UsageError(f"{capability} is at {origin} already. Nothing was changed.")
+    if target == COMPLETE and origin == SWITCHED:
+        raise UsageError(
+            f"No way leads back from {target}: use `strangler complete {capability}`, which archives first. "
+            "Nothing was changed."
+        )
     if found := move(origin, target):
         return found
     step = step_towards(origin, target, kind)

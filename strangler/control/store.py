@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Json
 
 from strangler.control.errors import ControlDatabaseAway, OperatorBusy
-from strangler.control.phases import MONOLITH, Direction, Phase, direction
+from strangler.control.phases import COMPLETE, MONOLITH, REPLICATE, Direction, Phase, direction, verb
 from strangler.errors import StranglerError
 from strangler.run.system import System
 
@@ -83,13 +83,16 @@ class Transition:
     @property
     def again(self) -> str:
         """The verb that does it again, or finishes it, with its arguments."""
-        if any(effect.kind == "stop_following" for effect in self.effects):
-            return f"cancel {self.capability}"
-        if self.target.name == "complete":
-            return f"complete {self.capability}"
-        if direction(self.origin, self.target) is Direction.FORWARD:
-            return f"apply {self.capability} {self.target}"
-        return f"reverse {self.capability} --to {self.target}"
+        cancels = any(effect.kind == "stop_following" for effect in self.effects)
+        return verb(self.capability, self.origin, self.target, cancels=cancels)
+
+    @property
+    def or_undo(self) -> str:
+        """The end of a sentence on how to finish it: the verb that undoes it, "" where none does."""
+        if direction(self.origin, self.target) is not Direction.FORWARD or self.target == COMPLETE:
+            return ""
+        undo = "cancel" if self.target == REPLICATE else "reverse"
+        return f", `strangler {undo} {self.capability}` undoes it"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,16 @@ import click
 
 from strangler.control.effects import Effect, StopFollowing, describe_record
 from strangler.control.gates import Gate, behind, counted_from, percent, roles, verified, why_not_following
-from strangler.control.phases import COMPLETE, MONOLITH, REPLICATE, Direction, Phase, direction, meaning
+from strangler.control.phases import (
+    COMPLETE,
+    MONOLITH,
+    REPLICATE,
+    Direction,
+    Phase,
+    direction,
+    meaning,
+    verb,
+)
 from strangler.control.plan import Plan
 from strangler.control.status import Status
 from strangler.control.store import Transition
@@ -63,9 +72,9 @@ def plan(one: Plan) -> str:
     lines += ["  Effects", *_effects(one.effects)]
     if one.held:
         count = "A gate holds" if len(one.held) == 1 else f"{len(one.held)} gates hold"
-        lines.append(
-            f"  {count} this move. `strangler apply {one.capability} {one.target} --wait 60` waits for it."
-        )
+        forward = command(one)
+        waits = f" `{forward} --wait 60` waits for it." if forward.startswith("strangler apply") else ""
+        lines.append(f"  {count} this move.{waits}")
     else:
         lines.append(f"  To do this: `{command(one)}`.")
     return "\n".join(lines)
@@ -73,13 +82,8 @@ def plan(one: Plan) -> str:
 
 def command(one: Plan) -> str:
     """What to type to carry out a plan."""
-    if any(isinstance(effect, StopFollowing) for effect in one.effects):
-        return f"strangler cancel {one.capability}"
-    if one.target == COMPLETE:
-        return f"strangler complete {one.capability}"
-    if direction(one.origin, one.target) is Direction.BACK:
-        return f"strangler reverse {one.capability} --to {one.target}"
-    return f"strangler apply {one.capability} {one.target}"
+    cancels = any(isinstance(effect, StopFollowing) for effect in one.effects)
+    return f"strangler {verb(one.capability, one.origin, one.target, cancels=cancels)}"
 
 
 def done(one: Transition) -> str:
@@ -228,9 +232,7 @@ def _unfinished(one: Transition, seen: Status) -> Iterator[str]:
         return _row(
             "moving", f"To {one.target}, by {seen.operator.name} since {moment(seen.operator.since)}."
         )
-    finish = f"`strangler {one.again}` finishes it"
-    if direction(one.origin, one.target) is Direction.FORWARD:
-        finish += f", `strangler reverse {one.capability}` undoes it"
+    finish = f"`strangler {one.again}` finishes it{one.or_undo}"
     return _row(
         "CUT SHORT",
         f"The move from {one.origin} to {one.target}, begun by {one.by} at {moment(one.started)}: {finish}.",
@@ -241,13 +243,14 @@ def _unfinished(one: Transition, seen: Status) -> Iterator[str]:
 def _next_command(seen: Status) -> str:
     name = seen.capability.name
     held = [gate.name for gate in seen.gates if not gate.passed]
-    verb = f"complete {name}" if seen.next == COMPLETE else f"apply {name} {seen.next}"
+    assert seen.next is not None
+    next_ = verb(name, seen.standing.phase, seen.next)
     if not held:
-        return f"Ready: `strangler {verb}`."
+        return f"Ready: `strangler {next_}`."
     by = f"{', '.join(held[:-1])} and {held[-1]}" if len(held) > 1 else held[0]
     if seen.next == COMPLETE:
         return f"Held by {by}. Until then: `strangler reverse {name}`."
-    return f"Held by {by}. `strangler {verb} --wait 60` waits."
+    return f"Held by {by}. `strangler {next_} --wait 60` waits."
 
 
 def _gates(gates: Iterable[Gate], indent: str) -> Iterator[str]:

@@ -234,10 +234,23 @@ def draw_back(desk: Desk, name: str, target: Phase) -> Plan | None:
     capability = desk.capability(name)
     standing = desk.store.standing(name)
     check_back(name, standing.phase, target, capability.kind)
+    _refuse_gone(desk, capability)
     if capability.kind == "write" and standing.phase != target:
         return _draw_switch_back(desk, capability, standing, target)
     settled = standing.phase == target and not desk.store.unfinished(name)
     return None if settled and desk.gateway().agrees else plans.back(capability, standing, target)
+
+
+def _refuse_gone(desk: Desk, capability: Capability) -> None:
+    """UsageError where another capability is complete that had some of the same tables: they are no more."""
+    for other in desk.config.capabilities.values():
+        if other.name == capability.name or not set(other.tables) & set(capability.tables):
+            continue
+        if desk.store.standing(other.name).phase == COMPLETE:
+            raise UsageError(
+                f"{other.name} is complete, so {capability.owner} has the tables of {capability.name} no "
+                "more. Nothing was changed."
+            )
 
 
 def _draw_switch_back(desk: Desk, capability: Capability, standing: Standing, target: Phase) -> Plan:
@@ -314,12 +327,13 @@ def _draw(
 
 
 def taken_back(desk: Desk, name: str) -> Transition | None:
-    """The way back that the capability came by, if it did not come forward since."""
+    """The way back that the capability came by, if it hasn't come forward since: what failed led nowhere."""
+    phase = desk.store.standing(name).phase
     for last in desk.store.history(name):
         match direction(last.origin, last.target):
-            case Direction.BACK:
+            case Direction.BACK if last.target == phase:
                 return last
-            case Direction.FORWARD:
+            case Direction.FORWARD if last.state == "done":
                 return None
     return None
 
@@ -339,8 +353,7 @@ def _rest(
     if unfinished.target != target:
         raise StranglerError(
             f"The move of {capability.name} to {unfinished.target} begun by {begun}; "
-            f"`strangler {unfinished.again}` finishes it, "
-            f"`strangler reverse {capability.name}` undoes it."
+            f"`strangler {unfinished.again}` finishes it{unfinished.or_undo}."
         )
     recorded = standing.revision == unfinished.revision
     before = Standing(

@@ -15,7 +15,7 @@ from strangler.config import Capability, Config
 from strangler.control import backout, gates, guard, transition
 from strangler.control.backout import Watch, mirrored
 from strangler.control.desk import Desk
-from strangler.control.errors import GatesHeld
+from strangler.control.errors import GatesHeld, TransitionFailed
 from strangler.control.phases import MONOLITH, SHADOW, SWITCHED, Phase
 from strangler.control.store import GUARD, Store, connect
 from strangler.run.system import System
@@ -204,6 +204,21 @@ def test_what_was_taken_back_stays_until_a_person_names_the_phase(
     assert strangler("apply catalog.read canary=10").exit_code == 0
     guard.look(watcher, RUGS)
     assert watcher.store.standing(RUGS).phase == TENTH
+
+
+def test_what_was_taken_back_stays_so_after_a_move_that_failed(
+    watcher: Desk, at: Callable[[Phase], None], world: FakeSurroundings, desk: Desk, strangler: Terminal
+) -> None:
+    at(SWITCHED)
+    world.hours = WRONG
+    guard.look(watcher, RUGS)
+    world.hours = ()
+    world.refusal = "The gateway refuses these routes."
+    with pytest.raises(TransitionFailed):
+        transition.advance_at(desk, RUGS, TENTH)
+    world.refusal = None
+    assert "reverse: guard took it back to shadow" in strangler("apply catalog.read").text
+    assert desk.store.standing(RUGS).phase == SHADOW
 
 
 def test_history_and_status_say_who_and_why(

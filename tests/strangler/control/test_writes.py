@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from strangler.control import transition
 from strangler.control.desk import Desk
 from strangler.control.errors import GatesHeld, TransitionFailed
-from strangler.control.phases import MONOLITH, REPLICATE, SHADOW, SWITCHED
+from strangler.control.phases import MONOLITH, REPLICATE, SHADOW, SWITCHED, Phase
 from strangler.errors import UsageError
 from tests.fakes.control_surroundings import NOT_ORDERED, FakeOwnership
-from tests.strangler.control.wanted import only_catalog_write
+from tests.strangler.control.wanted import TEXT, only_catalog_write, wanted
 
 NAME = "catalog.write"
 STEPS = ["offer", "raise_fence", "drain", "hand_over", "prepare_back", "commit"]
@@ -203,6 +204,14 @@ def test_the_wrong_verb_names_the_right_one(strangler, world, line, sentence):
     assert world.calls == []
 
 
+def test_what_was_cut_short_names_a_verb_that_undoes_it(strangler, desk):
+    transition._begin(desk, transition.draw(desk, NAME, REPLICATE))
+    shown = strangler(f"status {NAME}").text
+    assert f"`strangler cancel {NAME}` undoes it" in " ".join(shown.split())
+    assert strangler(f"cancel {NAME}").exit_code == 0
+    assert desk.store.unfinished(NAME) is None
+
+
 def test_from_replicate_the_way_back_is_cancel(replicating):
     assert f"`strangler cancel {NAME}` gives the move up" in replicating(f"reverse {NAME} --to monolith").text
 
@@ -295,12 +304,51 @@ def test_complete_is_held(switched, world, change, gate):
 
 
 def test_a_switch_that_has_not_soaked_is_not_completed(switched, world, desk, tmp_path):
-    from dataclasses import replace
-
     short = replace(desk, config=only_catalog_write(tmp_path, "soak = 86400"))
     with pytest.raises(GatesHeld) as held:
         transition.complete_at(short, NAME)
     assert [one.name for one in held.value.plan.held] == ["soak"]
+
+
+def test_a_rehearsal_of_complete_tells_what_holds_it_too(switched, world):
+    world.still_used = ("the view best_rugs",)
+    shown = switched(f"complete {NAME} --dry-run")
+    assert shown.exit_code == 4
+    assert "the view best_rugs" in shown.text
+
+
+@pytest.mark.parametrize(
+    "line", [f"apply {NAME} complete", f"apply {NAME} complete --dry-run", f"apply {NAME}"]
+)
+def test_only_complete_completes(switched, world, desk, tmp_path, line):
+    switched.desk = replace(desk, config=wanted_to_be_complete(tmp_path))
+    shown = switched(line)
+    assert shown.exit_code == 2
+    assert f"use `strangler complete {NAME}`, which archives first. Nothing was changed." in shown.text
+    assert world.calls == []
+    assert desk.store.standing(NAME).phase == SWITCHED
+
+
+def test_an_advance_towards_complete_names_the_verb(replicating, desk, tmp_path):
+    replicating.desk = replace(desk, config=wanted_to_be_complete(tmp_path))
+    shown = replicating(f"apply {NAME}")
+    assert f"`strangler complete {NAME}` goes on to complete" in shown.text
+
+
+def wanted_to_be_complete(root):
+    return wanted(root, TEXT.replace('phase = "switched"\ntables', 'phase = "complete"\ntables'))
+
+
+def test_reads_do_not_go_back_to_tables_that_are_gone(switched, world, desk, tmp_path):
+    both = replace(desk, config=wanted(tmp_path))
+    for phase in ("shadow", "canary=10", "switched"):
+        transition.advance_at(both, "catalog.read", Phase.parse(phase))
+    transition.complete_at(both, NAME)
+    world.calls.clear()
+    with pytest.raises(UsageError, match="catalog.write is complete, so monolith has the tables of catalog"):
+        transition.take_back_at(both, "catalog.read", MONOLITH)
+    assert world.calls == []
+    assert both.store.standing("catalog.read").phase == SWITCHED
 
 
 def test_completed_there_is_no_way_back(switched):
