@@ -28,7 +28,7 @@ from strangler.control.gates import contracts as contracts_gate
 from strangler.control.phases import COMPLETE, SWITCHED, Phase
 from strangler.control.store import Standing, Store, Transition, connect
 from strangler.control.surroundings import Actual, Surroundings
-from strangler.errors import UsageError
+from strangler.errors import StranglerError, UsageError
 from strangler.run.system import System
 
 
@@ -61,7 +61,7 @@ class Desk:
             ownership=self.ownership(capability),
             stood=stood(standing),
             behind=self._behind(capability) if write_gates.others in checked else None,
-            references=self.surroundings.references(capability) if write_gates.unused in checked else None,
+            references=self._references(capability) if write_gates.unused in checked else None,
             contracts=self.surroundings.contracts(capability) if contracts_gate in checked else None,
             footing=self._footing(capability, health) if compared else None,
         )
@@ -81,9 +81,11 @@ class Desk:
         return Footing(versions, self.surroundings.rules(capability))
 
     def following(self, capability: Capability) -> FollowState | None:
-        """How the capability's tables follow now; None where it has none, or nothing can be asked."""
+        """How the capability's tables follow now; None where it has none left, or nothing can be asked."""
+        if not capability.tables or self.completed_by(capability):
+            return None
         try:
-            return self.surroundings.following(capability) if capability.tables else None
+            return self.surroundings.following(capability)
         except UsageError:  # a home without a database, which the gate on tables names
             return None
 
@@ -92,6 +94,27 @@ class Desk:
         if capability.kind != "write" or not capability.tables:
             return None
         return self.surroundings.ownership(capability)
+
+    def completed_by(self, capability: Capability) -> str | None:
+        """Another capability with some of the same tables that is complete: they are gone where they were."""
+        phases = routed(self.config, self.store)
+        return next(
+            (
+                other.name
+                for other in self.config.capabilities.values()
+                if other.name != capability.name
+                and set(other.tables) & set(capability.tables)
+                and phases[other.name] == COMPLETE
+            ),
+            None,
+        )
+
+    def _references(self, capability: Capability) -> Sequence[str] | None:
+        """What still needs the old owner's tables; None where that can't be learned."""
+        try:
+            return self.surroundings.references(capability)
+        except StranglerError:
+            return None
 
     def _behind(self, capability: Capability) -> Sequence[str]:
         """Capabilities with some of the same tables that aren't switched yet."""

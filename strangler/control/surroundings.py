@@ -175,29 +175,31 @@ class Actual:
     def unfit(self, capability: Capability) -> Sequence[str]:
         from strangler.movement.state import unfit
 
-        return unfit(*self._sides(capability), capability.tables)
+        return unfit(*self._stream(capability), capability.tables)
 
     def capture(self, capability: Capability) -> str:
         from strangler.movement.operations import begin_capture
 
-        return begin_capture(*self._sides(capability), capability.tables)
+        return begin_capture(*self._stream(capability), capability.tables)
 
     def follow(self, capability: Capability, by: str, progress: Progress | None) -> str:
         from strangler.movement.operations import begin_to_follow
+        from strangler.movement.sides import sides
 
-        return begin_to_follow(
-            *self._sides(capability), capability.name, capability.owner, capability.tables, by, progress
-        )
+        source, target = self._stream(capability)
+        first, _ = sides(self._config, capability, self._system)
+        owner = capability.owner if source == first else capability.home
+        return begin_to_follow(source, target, capability.name, owner, capability.tables, by, progress)
 
     def verify(self, capability: Capability) -> str:
         from strangler.movement.operations import verify_rows
 
-        return verify_rows(*self._sides(capability), capability.name, capability.tables)
+        return verify_rows(*self._stream(capability), capability.name, capability.tables)
 
     def stop_following(self, capability: Capability) -> str:
         from strangler.movement.operations import stop_following
 
-        return stop_following(*self._sides(capability), capability.name, capability.tables)
+        return stop_following(*self._stream(capability), capability.name, capability.tables)
 
     def replicate(self, capability: Capability) -> str:
         from strangler.movement.sides import two_sides
@@ -263,8 +265,8 @@ class Actual:
         from strangler.movement import archive
         from strangler.movement.sides import sides
 
-        first, _ = sides(self._config, capability, self._system)
-        archive.drop(first, capability.name, capability.tables)
+        first, second = sides(self._config, capability, self._system)
+        archive.drop(first, second, capability.name, capability.tables)
         written = archive.write_migration(capability.context, capability.tables, self._archive_of(capability))
         return f"dropped; {written} is the migration that says so"
 
@@ -292,13 +294,14 @@ class Actual:
 
         outbox = moved.bench.at(moved.origin)
         open_already = {moved.origin.url: outbox, moved.target.url: moved.bench.at(moved.target)}
-        databases = {home.database for home in self._config.homes.values() if home.database}
+        brokered = _is_brokered() or announced.has_published(outbox)
+        # A broker has what was told, and so nobody else's database is needed while the fence is up.
+        names = [] if brokered else {home.database for home in self._config.homes.values() if home.database}
         with ExitStack() as stack:
             subscribers = [
                 open_already.get(url) or stack.enter_context(connection(url, "subscriber"))
-                for url in (self._system.databases[name] for name in databases)
+                for url in (self._system.databases[name] for name in names)
             ]
-            brokered = _is_brokered() or announced.has_published(outbox)
             publisher = announced.Publisher(moved.origin.home, capability.context, brokered)
             yield lambda: publisher.untold(outbox, subscribers)
 
@@ -309,7 +312,7 @@ class Actual:
     def following(self, capability: Capability) -> FollowState:
         from strangler.movement.state import follow_state
 
-        return follow_state(*self._sides(capability), capability.name, capability.tables)
+        return follow_state(*self._stream(capability), capability.name, capability.tables)
 
     def evidence(self, capability: Capability, since: datetime.datetime | None) -> Evidence:
         from strangler.compare.evidence import counting
@@ -331,13 +334,11 @@ class Actual:
 
         return verdict_on(self._config, self._system, capability.name) if capability.gate.contracts else None
 
-    def _sides(self, capability: Capability) -> tuple[str, str]:
+    def _stream(self, capability: Capability) -> tuple[str, str]:
         """URLs of whoever owns the rows now, and of the home that follows."""
-        from strangler.movement.owning import owns
-        from strangler.movement.sides import sides
+        from strangler.movement.sides import stream
 
-        first, second = sides(self._config, capability, self._system)
-        return (second, first) if owns(second, capability.tables) else (first, second)
+        return stream(self._config, capability, self._system)
 
 
 def _is_brokered() -> bool:

@@ -234,23 +234,15 @@ def draw_back(desk: Desk, name: str, target: Phase) -> Plan | None:
     capability = desk.capability(name)
     standing = desk.store.standing(name)
     check_back(name, standing.phase, target, capability.kind)
-    _refuse_gone(desk, capability)
+    if other := desk.completed_by(capability):
+        raise UsageError(
+            f"{other} is complete, so {capability.owner} has the tables of {name} no more. Nothing was "
+            "changed."
+        )
     if capability.kind == "write" and standing.phase != target:
         return _draw_switch_back(desk, capability, standing, target)
     settled = standing.phase == target and not desk.store.unfinished(name)
     return None if settled and desk.gateway().agrees else plans.back(capability, standing, target)
-
-
-def _refuse_gone(desk: Desk, capability: Capability) -> None:
-    """UsageError where another capability is complete that had some of the same tables: they are no more."""
-    for other in desk.config.capabilities.values():
-        if other.name == capability.name or not set(other.tables) & set(capability.tables):
-            continue
-        if desk.store.standing(other.name).phase == COMPLETE:
-            raise UsageError(
-                f"{other.name} is complete, so {capability.owner} has the tables of {capability.name} no "
-                "more. Nothing was changed."
-            )
 
 
 def _draw_switch_back(desk: Desk, capability: Capability, standing: Standing, target: Phase) -> Plan:

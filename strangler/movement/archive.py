@@ -18,7 +18,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from strangler.movement import capture, foreign_keys, orders, ownership
+from strangler.movement import capture, foreign_keys, orders, ownership, recorder
 from strangler.movement.errors import FollowFailed, SwitchRefused
 from strangler.movement.tables import Connection, Table, connection, read, sentence
 from strangler.movement.verify import READING
@@ -39,6 +39,7 @@ class Migration(migrations.Migration):
         ),
     ]
 '''
+LEFT = "The tables are dropped; done again, it takes away what is left of ours."
 BLOCK_BYTES = 1 << 20
 VERIFIED_WITHIN = 10.0  # seconds that a verification under way is waited for
 LISTEN_SECONDS = 2.0  # that scans are counted while nothing of ours reads
@@ -59,9 +60,11 @@ class Archived:
 def references(owner_url: str, tables: Sequence[str]) -> tuple[str, ...]:
     """What still needs the old owner's tables: foreign keys from outside, views, and whoever reads them now.
 
-    Reads are counted for a moment in which the stream stands still, so that none of them is ours.
+    Reads are counted for a moment in which the stream stands still, so that none of them is ours. Raises
+    MovementError.
     """
-    with connection(owner_url, "old owner") as owner:
+    with connection(owner_url, "old owner") as owner, _told(owner_url):
+        tables = [table for table in tables if _exists(owner, table)]
         names = [sql.Identifier(*table.split(".")).as_string(owner) for table in tables]
         found = [f"the foreign key {key}" for key in foreign_keys.crossing(owner, tables)]
         found += [
@@ -74,17 +77,19 @@ def references(owner_url: str, tables: Sequence[str]) -> tuple[str, ...]:
                 [names],
             )
         ]
-        found += [f"somebody who reads {table}" for table in _scanned(owner, names)]
+        found += [f"somebody who reads {table}" for table in _scanned(owner, tables, names)]
     return tuple(found)
 
 
 def archive(owner_url: str, tables: Sequence[str], into: Path) -> list[Archived]:
     """Dump `tables` as one snapshot has them, and try the restore; SwitchRefused where it isn't the same.
 
-    Nothing is changed at the owner. `into` gets the files and the manifest; an archive that is there already,
-    and whole, is kept.
+    Nothing is changed at the owner. `into` gets the files and the manifest. Once the tables are dropped, the
+    archive that was made of them is looked through, and kept.
     """
     with connection(owner_url, "old owner") as owner, _told(owner_url):
+        if not any(_exists(owner, table) for table in tables):
+            return _kept(into, tables)
         into.mkdir(parents=True, exist_ok=True)
         with owner.transaction():
             owner.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -97,27 +102,21 @@ def archive(owner_url: str, tables: Sequence[str], into: Path) -> list[Archived]
     return done
 
 
-def drop(owner_url: str, name: str, tables: Sequence[str]) -> None:
-    """Drop the old owner's tables, with everything of ours on them; SwitchRefused where something needs them.
+def drop(owner_url: str, new_owner_url: str, name: str, tables: Sequence[str]) -> None:
+    """Drop the old owner's tables, and all of ours on both sides that saw to them.
 
-    One transaction: refused, everything is as it was.
+    The tables go in one transaction; SwitchRefused where something needs them, and then nothing has changed.
+    Done again it takes away what is left. The new owner remembers its epoch.
     """
-    with connection(owner_url, "old owner") as owner, _told(owner_url):
-        there = [table for table in tables if _exists(owner, table)]
-        if there:
-            try:
-                owner.execute(
-                    sql.SQL("DROP TABLE {} RESTRICT").format(
-                        sql.SQL(", ").join(sql.Identifier(*table.split(".")) for table in there)
-                    )
-                )
-            except psycopg.errors.DependentObjectsStillExist as error:
-                raise SwitchRefused(
-                    f"Something still needs these tables: {sentence(error)} Nothing was dropped; the archive "
-                    "stays."
-                ) from error
-        orders.withdraw(owner, name, tables)
-        ownership.forget_dropped(owner, name)
+    with connection(owner_url, "old owner") as owner:
+        with _told(owner_url), owner.transaction():
+            _drop(owner, [table for table in tables if _exists(owner, table)])
+            orders.end(owner, tables)
+            ownership.forget_dropped(owner, name)
+        with _told(owner_url, LEFT), connection(new_owner_url, "new owner") as new_owner:
+            capture.remove(new_owner_url, tables, follower=orders.follower_name(owner))
+            orders.forget(owner, tables)
+            recorder.remove(new_owner, tables)
     capture.remove(owner_url, tables)
 
 
@@ -136,6 +135,34 @@ def write_migration(context: str, tables: Sequence[str], into: Path) -> Path:
     path = into / f"post_drop_{context}.py"
     path.write_text(MIGRATION.format(context=context, deletions=deletions))
     return path
+
+
+def _drop(owner: Connection, tables: Sequence[str]) -> None:
+    if not tables:
+        return
+    names = sql.SQL(", ").join(sql.Identifier(*table.split(".")) for table in tables)
+    try:
+        owner.execute(sql.SQL("DROP TABLE {} RESTRICT").format(names))
+    except psycopg.errors.DependentObjectsStillExist as error:
+        raise SwitchRefused(
+            f"Something still needs these tables: {sentence(error)} Nothing was dropped; the archive stays."
+        ) from error
+
+
+def _kept(into: Path, tables: Sequence[str]) -> list[Archived]:
+    """The archive of tables that are gone; SwitchRefused unless it is whole."""
+    try:
+        listed = json.loads((into / MANIFEST).read_text())["tables"]
+        found = [Archived(**{**one, "columns": tuple(one["columns"])}) for one in listed]
+        whole = all(_sha256(into / one.file) == one.sha256 for one in found)
+    except (OSError, ValueError, KeyError, TypeError):
+        found, whole = [], False
+    if not whole or {one.table for one in found} != set(tables):
+        raise SwitchRefused(
+            f"The tables are gone, and {into} doesn't hold a whole archive of them. Nothing was changed; "
+            "look for it in a backup."
+        )
+    return found
 
 
 def _dump(owner: Connection, table: Table, into: Path) -> Archived:
@@ -188,7 +215,7 @@ def _sum(owner: Connection, table: Table, name: sql.Identifier) -> tuple[int, in
     return rows, checksum
 
 
-def _scanned(owner: Connection, names: list[str]) -> list[str]:
+def _scanned(owner: Connection, tables: list[str], names: list[str]) -> list[str]:
     """Tables that somebody has read within a moment, while the follower waits for our lock."""
     # No verification of ours may read meanwhile, and none be under way.
     deadline = time.monotonic() + VERIFIED_WITHIN
@@ -201,7 +228,7 @@ def _scanned(owner: Connection, names: list[str]) -> list[str]:
     with owner.transaction():
         # Appliers take these rows before they touch the tables.
         if owner.execute("SELECT to_regclass('strangler_ownership.unit')").fetchone() != (None,):
-            owner.execute("SELECT FROM strangler_ownership.unit FOR UPDATE")
+            owner.execute("SELECT FROM strangler_ownership.unit WHERE tables && %s FOR UPDATE", [tables])
         time.sleep(LISTEN_SECONDS / 2)  # what ended before is counted late
         owner.execute("SELECT pg_stat_clear_snapshot()")
         before: dict[str, int] = dict(owner.execute(counted, [names]).fetchall())
@@ -223,17 +250,17 @@ def _sha256(path: Path) -> str:
 
 
 class _told:
-    """A database's or a disk's own error as FollowFailed."""
+    """A database's or a disk's own error as FollowFailed, with what has stayed as it was."""
 
-    def __init__(self, url: str) -> None:
-        self._place = url.rpartition("@")[2]
+    def __init__(self, url: str, stayed: str = "Nothing was dropped.") -> None:
+        self._place, self._stayed = url.rpartition("@")[2], stayed
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, psycopg.Error):
             raise FollowFailed(
-                f"The database {self._place} stopped it: {sentence(error)} Nothing was dropped."
+                f"The database {self._place} stopped it: {sentence(error)} {self._stayed}"
             ) from error
         if isinstance(error, OSError):
-            raise FollowFailed(f"The archive can't be written: {error}. Nothing was dropped.") from error
+            raise FollowFailed(f"The archive can't be written: {error}. {self._stayed}") from error

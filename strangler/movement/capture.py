@@ -7,8 +7,9 @@ told apart by who logged in and never by a setting that a session could change.
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import TypeVar
 
@@ -40,8 +41,10 @@ TRIGGERS = {
 def install(owner_url: str, tables: Sequence[str], *, echo: str | None = None) -> tuple[str, ...]:
     """Capture `tables` from here on; the names of those that weren't captured whole before.
 
-    One transaction, whose locks wait for the writers in flight, so that no change falls between. Installed
-    again it changes nothing. Raises CaptureRefused where a name is taken or a table can't be captured.
+    What the role `echo` writes isn't taken; without one it is the role that was left out before, or the
+    owner's applier. One transaction, whose locks wait for the writers in flight, so that no change falls
+    between. Installed again it changes nothing. Raises CaptureRefused where a name is taken or a table can't
+    be captured.
     """
 
     def put(owner: Connection) -> tuple[str, ...]:
@@ -166,8 +169,8 @@ def _capturable(owner: Connection, name: str) -> Table:
 
 def _capture(owner: Connection, table: Table, echo: str | None) -> bool:
     """Put the triggers on one table, unless they stand there as they should; whether they had to be put."""
-    definitions = _definitions(table, echo or _applier_of(owner, table))
     there = _ours(owner, table.identifier)
+    definitions = _definitions(table, echo or _echo_of(there) or _applier_of(owner, table))
     wanted = {name: definition.as_string(owner) for name, definition in definitions.items()}
     kept = owner.execute(
         "SELECT 1 FROM strangler_capture.captured WHERE table_name = %s", [table.name]
@@ -193,6 +196,12 @@ def _capture(owner: Connection, table: Table, echo: str | None) -> bool:
         [table.name],
     )
     return True
+
+
+def _echo_of(there: Mapping[str, tuple[str, str]]) -> str | None:
+    """The role that the standing triggers leave out; None where none stands, or all were changed."""
+    found = (re.search(r"session_user <> '((?:[^']|'')+)'", asked) for _, asked in there.values())
+    return next((one[1].replace("''", "'") for one in found if one), None)
 
 
 def _applier_of(owner: Connection, table: Table) -> str:

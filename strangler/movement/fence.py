@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 
 from strangler.movement.errors import SwitchHeld, SwitchRefused
-from strangler.movement.tables import Connection, sentence
+from strangler.movement.tables import Connection
 
 SQLSTATES = ("STR01", "STR02")  # the rows are moving; they have moved
 LOCK_MILLISECONDS = 200  # writers queue behind a lock that waits: it gives up early, and comes again
@@ -173,8 +173,3 @@ def _found(owner: Connection, table: str) -> dict[str, tuple[str, str]]:
 
 def _table(name: str) -> sql.Identifier:
     return sql.Identifier(*name.split("."))
-
-
-def refusal(error: psycopg.Error) -> str | None:
-    """What a fence said, if this error is one's; else None."""
-    return sentence(error) if error.sqlstate in SQLSTATES else None

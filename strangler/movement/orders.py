@@ -44,6 +44,19 @@ def withdraw(follower: Connection, capability: str, tables: Sequence[str]) -> tu
     return tuple(name for name in named if name not in left)
 
 
+def end(follower: Connection, tables: Sequence[str]) -> None:
+    """Have none of `tables` follow any more, whichever capability ordered it: they are gone."""
+    lay_schema(follower)
+    with follower.transaction():
+        follower.execute(
+            """UPDATE strangler_movement.ordered
+               SET tables = ARRAY(SELECT name FROM unnest(tables) AS name WHERE name <> ALL(%(gone)s))
+               WHERE tables && %(gone)s""",
+            {"gone": list(tables)},
+        )
+        follower.execute("DELETE FROM strangler_movement.ordered WHERE tables = '{}'")
+
+
 def turn_round(before: Connection, after: Connection, tables: Sequence[str], owner: str) -> None:
     """Take every order of `tables` away from one home and give it to the other, to follow `owner`.
 

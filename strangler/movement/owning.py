@@ -22,19 +22,17 @@ from strangler.movement.tables import Connection, connection, sentence
 class Ownership:
     """What both homes say, and what stands around it.
 
-    `owner` and `follower` are homes' names, "" where that isn't settled; `epoch` is the latest of both;
+    `owner` is a home's name, "" where that isn't settled; `epoch` is the latest of both;
     `foreign_keys`, `crossings` and `holders` are sentences. `recorded_for` is how many seconds the statements
     of others have been recorded at the owner, None where they aren't. `unknown`: why nothing was learned.
     """
 
     owner: str = ""
-    follower: str = ""
     epoch: int = 0
     settled: bool = False
     sentence: str = ""
     foreign_keys: tuple[str, ...] = ()
     crossings: tuple[str, ...] = ()
-    recorded_since: datetime.datetime | None = None
     recorded_for: float | None = None
     holders: tuple[str, ...] = ()
     unknown: str | None = None
@@ -65,7 +63,7 @@ def owns(url: str, tables: Sequence[str]) -> bool:
 
 def _who(name: str, first: Side, second: Side, here: Belief | None, there: Belief | None) -> Ownership:
     if here is None and there is None:
-        return Ownership(first.home, second.home, 0, True, f"{first.home} owns the rows, as it always has.")
+        return Ownership(first.home, 0, True, f"{first.home} owns the rows, as it always has.")
     said = f"{first.home}: {here or 'knows nothing of it'}; {second.home}: {there or 'knows nothing of it'}"
     if here is None or there is None:
         return Ownership(
@@ -84,7 +82,7 @@ def _who(name: str, first: Side, second: Side, here: Belief | None, there: Belie
                     f"the next `strangler apply` or `reverse` puts it there.",
                 )
             return Ownership(
-                owner, follower, epoch, True, f"{owner} owns the rows in epoch {epoch}, {follower} follows."
+                owner, epoch, True, f"{owner} owns the rows in epoch {epoch}, {follower} follows."
             )
         case Verdict.CONFLICT:
             return Ownership(
@@ -94,7 +92,7 @@ def _who(name: str, first: Side, second: Side, here: Belief | None, there: Belie
             )
         case found:
             return Ownership(
-                by_state.get(State.OWNER, ""), "", epoch,
+                by_state.get(State.OWNER, ""), epoch,
                 sentence=f"A switch is {found.value} ({said}). The next `strangler apply {name}` or "
                 "`reverse` finishes or undoes it; so does the follower, at the deadline.",
             )  # fmt: skip
@@ -112,7 +110,6 @@ def _around(owner: Connection, tables: Sequence[str], quiet: float, found: Owner
             **vars(found),
             "foreign_keys": foreign_keys.crossing(owner, tables),
             "crossings": tuple(map(str, noted.crossings)),
-            "recorded_since": noted.since,
             "recorded_for": (now - noted.since).total_seconds() if noted.since and now else None,
             "holders": tuple(map(str, fence.holders(owner, tables))),
         }

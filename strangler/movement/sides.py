@@ -5,6 +5,7 @@ from __future__ import annotations
 from strangler.config import Capability, Config
 from strangler.errors import UsageError
 from strangler.movement import applier
+from strangler.movement.owning import owns
 from strangler.movement.switch import Side
 from strangler.run.system import System
 
@@ -20,8 +21,14 @@ def two_sides(config: Config, capability: Capability, system: System) -> tuple[S
     return side(capability.owner, first), side(capability.home, second)
 
 
+def stream(config: Config, capability: Capability, system: System) -> tuple[str, str]:
+    """Both URLs as the rows go now, that of whoever owns them first; raises as `sides` does."""
+    first, second = sides(config, capability, system)
+    return (second, first) if owns(second, capability.tables) else (first, second)
+
+
 def sides(config: Config, capability: Capability, system: System) -> tuple[str, str]:
-    """Both URLs, the owner's first; UsageError where a home has no database, or no tables are declared."""
+    """Both URLs, the first owner's first; UsageError without a database or declared tables."""
     if not capability.tables:
         raise UsageError(
             f"{capability.name} declares no tables, so none of its rows can move. Nothing was changed."

@@ -105,8 +105,8 @@ def _state(owner: Connection, follower: Connection, capability: str, tables: Seq
     since = _following_since(owner, follower, tables)
     if missing := [name for name in tables if name not in ordered[0]]:
         held = held or (
-            f"{', '.join(missing)} isn't among the tables that were ordered to follow; "
-            f"`strangler reverse {capability}`, then `strangler apply {capability} shadow`, orders it."
+            f"{', '.join(missing)} isn't among the tables that were ordered to follow. Take {capability} "
+            "back to the monolith (`strangler reverse`; writes: `strangler cancel`), and apply it again."
         )
     found = follower.execute("SELECT snapshot::text FROM strangler_movement.watermark").fetchone()
     watermark = found and found[0]

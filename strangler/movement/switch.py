@@ -290,34 +290,31 @@ STEPS: tuple[Callable[[Switch], None], ...] = (
 
 
 def recover(name: str, one: Side, other: Side, *, only_late: bool = False) -> Verdict:
-    """Finish or undo what was left; returns what was found.
+    """Finish or undo what was left; returns DECIDED or UNDONE for what it has done.
 
     Committed goes forward, everything else back. With `only_late` a switch whose deadline hasn't passed is
-    left to its operator. Raises SwitchRefused where the two beliefs contradict each other.
+    left to its operator, and UNDER_WAY. Raises SwitchRefused where the two beliefs contradict each other.
     """
     here, there = beliefs(name, one, other)
     if here is None or there is None:
         return Verdict.SETTLED
-    found = verdict(here, there)
     switch = _of(name, (one, here), (other, there))
     try:
-        _end(name, (one, here), (other, there), found, switch, only_late)
+        return _end(name, (one, here), (other, there), switch, only_late)
     finally:
         if switch:
             switch.bench.close()
-    return found
 
 
 def _end(
     name: str,
     one: tuple[Side, Belief],
     other: tuple[Side, Belief],
-    found: Verdict,
     switch: Switch | None,
     only_late: bool,
-) -> None:
+) -> Verdict:
     (first, here), (second, there) = one, other
-    match found:
+    match found := verdict(here, there):
         case Verdict.CONFLICT:
             raise SwitchRefused(
                 f"{first.home} is {here}, and {second.home} is {there}: they contradict each other on who "
@@ -330,8 +327,11 @@ def _end(
         case Verdict.SETTLED:
             _stand(name, one, other)
         case Verdict.UNDER_WAY if switch and (not only_late or here.late or there.late):
-            if not undo(switch):
-                give_away(switch)
+            if undo(switch):
+                return Verdict.UNDONE
+            give_away(switch)
+            return Verdict.DECIDED
+    return found
 
 
 def _stand(name: str, *known: tuple[Side, Belief]) -> None:

@@ -15,7 +15,7 @@ from strangler.config import Capability
 from strangler.errors import UsageError
 from strangler.movement import rounds
 from strangler.movement.errors import CopyRefused
-from strangler.movement.sides import sides
+from strangler.movement.sides import stream
 from strangler.movement.state import follow_state
 from strangler.movement.verifier import rounds_without_end
 from strangler.movement.verify import Verified, resend, verify
@@ -47,12 +47,12 @@ def command(
     config = project.load(root)
     moved = config.capability(capability)
     with running_system(config, quiet=as_json) as system:
-        source, target = sides(config, moved, system)
+        source, target = stream(config, moved, system)
         if continuous:
             if not follow_state(source, target, capability, moved.tables).ordered:
                 raise CopyRefused(
                     f"{capability} doesn't follow its owner yet, so there is no stream to verify it through. "
-                    f"Nothing was changed; `strangler apply {capability} shadow` has it follow."
+                    f"Nothing was changed; `{_ordering(moved)}` has it follow."
                 )
             for found in rounds_without_end(source, target, capability, moved.tables):
                 _print_round(found)
@@ -62,7 +62,7 @@ def command(
             if not found.followed:
                 raise CopyRefused(
                     f"{found.reason} {capability} doesn't follow its owner, so nothing can be sent again. "
-                    f"Nothing was changed; `strangler apply {capability} shadow` has it follow."
+                    f"Nothing was changed; `{_ordering(moved)}` has it follow."
                 )
             sent = resend(source, found.differences)
             found = _verified(source, target, moved)
@@ -72,6 +72,10 @@ def command(
         _print(before, found, repair, sent)
     if not found.equal:
         sys.exit(1)
+
+
+def _ordering(capability: Capability) -> str:
+    return f"strangler apply {capability.name} {'replicate' if capability.kind == 'write' else 'shadow'}"
 
 
 def _verified(source: str, target: str, capability: Capability) -> Verified:

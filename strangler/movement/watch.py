@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from strangler.config import Config
+from strangler.config import Capability, Config
 from strangler.errors import StranglerError
 from strangler.movement.ownership import Verdict
 from strangler.movement.sides import sides
@@ -17,8 +17,7 @@ from strangler.run.system import System
 
 EVERY_SECONDS = 2.0
 DID = {
-    Verdict.UNDER_WAY: "undone: its operator didn't come back before the fence's deadline",
-    Verdict.UNDONE: "undone: its fence is lowered",
+    Verdict.UNDONE: "undone, and its fence lowered: nobody ended it before its deadline",
     Verdict.DECIDED: "finished: it had passed its commit point",
 }
 
@@ -35,7 +34,7 @@ class Watch:
             for one in config.capabilities.values()
             if one.kind == "write" and one.tables and home in (one.owner, one.home)
         ]
-        self._said = ""
+        self._said: dict[str, str] = {}
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
@@ -45,19 +44,19 @@ class Watch:
 
     def _run(self) -> None:
         while not self._stop.wait(EVERY_SECONDS):
-            try:
-                for one in self._watched:
-                    first, second = sides(self._config, one, self._system)
-                    found = recover(
-                        one.name, Side(one.owner, first, ""), Side(one.home, second, ""), only_late=True
-                    )
-                    if found in DID and found is not Verdict.UNDER_WAY:
-                        self._tell(f"A switch of {one.name} was {DID[found]}.")
-                self._said = ""
-            except StranglerError as reason:
-                self._tell(str(reason))
+            for one in self._watched:
+                self._tell(one.name, self._look(one))
 
-    def _tell(self, sentence: str) -> None:
-        if sentence != self._said:
+    def _look(self, one: Capability) -> str:
+        """End what is late; what was done, or why it couldn't be, "" for nothing."""
+        try:
+            first, second = sides(self._config, one, self._system)
+            did = recover(one.name, Side(one.owner, first, ""), Side(one.home, second, ""), only_late=True)
+        except StranglerError as reason:
+            return str(reason)
+        return f"A switch of {one.name} was {DID[did]}." if did in DID else ""
+
+    def _tell(self, name: str, sentence: str) -> None:
+        if sentence and sentence != self._said.get(name):
             self._say(sentence)
-        self._said = sentence
+        self._said[name] = sentence

@@ -30,8 +30,8 @@ def test_a_phase_is_written_as_it_is_read(text: str) -> None:
     [
         (
             "swiched",
-            "There is no phase 'swiched'; the phases are: monolith, shadow, canary=N, switched for reads, and "
-            "monolith, replicate, switched, complete for writes.",
+            "There is no phase 'swiched'; the phases are: monolith, shadow, canary=N, switched for reads, "
+            "and monolith, replicate, switched, complete for writes.",
         ),
         ("canary", "A canary names its share of users in percent: canary=10, for example."),
         ("canary=0", "A canary's share lies between 1 and 99 percent, not 0"),

@@ -345,7 +345,9 @@ def test_reads_do_not_go_back_to_tables_that_are_gone(switched, world, desk, tmp
         transition.advance_at(both, "catalog.read", Phase.parse(phase))
     transition.complete_at(both, NAME)
     world.calls.clear()
-    with pytest.raises(UsageError, match="catalog.write is complete, so monolith has the tables of catalog"):
+    with pytest.raises(
+        UsageError, match=r"catalog\.write is complete, so monolith has the tables of catalog"
+    ):
         transition.take_back_at(both, "catalog.read", MONOLITH)
     assert world.calls == []
     assert both.store.standing("catalog.read").phase == SWITCHED

@@ -82,6 +82,15 @@ def test_installed_again_it_changes_nothing_and_removed_it_leaves_nothing(pair):
     assert pair.on_owner("SELECT to_regnamespace('strangler_capture')") == [(None,)]
 
 
+def test_installed_again_without_a_name_it_keeps_the_role_that_was_left_out(pair, role):
+    name, _ = role
+    pair.on_owner(RUG)
+    capture.install(pair.owner, ["rug"], echo=name)
+    before = pair.on_owner("SELECT capture FROM strangler_capture.captured")
+    assert capture.install(pair.owner, ["rug"]) == ()
+    assert pair.on_owner("SELECT capture FROM strangler_capture.captured") == before
+
+
 @pytest.mark.parametrize(
     "harm",
     ['ALTER TABLE rug DISABLE TRIGGER "00_strangler_row"', 'DROP TRIGGER "00_strangler_truncate" ON rug'],

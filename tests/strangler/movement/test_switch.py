@@ -76,7 +76,7 @@ def test_an_operator_who_was_paused_past_the_deadline_can_not_commit(homes):
         begun = homes.begin("shop")
         switch.offer(begun)
         switch.raise_fence(begun, seconds=0)
-        assert switch.recover(NAME, homes.shop, homes.service, only_late=True) is Verdict.UNDER_WAY
+        assert switch.recover(NAME, homes.shop, homes.service, only_late=True) is Verdict.UNDONE
         with pytest.raises(SwitchLost):
             switch.commit(begun)
         assert homes.owners == ["shop"]
