@@ -24,7 +24,7 @@ from typing import Any
 import psycopg
 
 from tests.journeys.project import CAPABILITY, Project, copied, until
-from tests.journeys.writing import Lags, passed_on, writing
+from tests.journeys.writing import MIDDLE, Lags, passed_on, writing
 
 TABLES = ("catalog_seller", "catalog_category", "catalog_product", "catalog_review")
 Say = Callable[[str], None]
@@ -107,7 +107,7 @@ def corrupt(project: Project) -> set[Row]:
     for table, statement, which in CORRUPTIONS:
         ((key,),) = project.on(
             "catalog",
-            f"SELECT id FROM {table} WHERE id > (SELECT max(id) / 2 FROM {table} WHERE id < {INVENTED})"
+            f"SELECT id FROM {table} WHERE id > (SELECT {MIDDLE} FROM {table} WHERE id < {INVENTED})"
             + (" AND created_by_id IS NOT NULL" if table == "catalog_product" else "")
             + f" ORDER BY id OFFSET {which * 7} LIMIT 1",
         )

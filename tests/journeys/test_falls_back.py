@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -62,7 +63,7 @@ def test_no_read_fails_when_the_service_is_killed_and_killed_again(switched: Pro
             until(lambda: switched.ask(PRODUCT).home == "catalog", "the service to answer again")
         found = counted(load)
 
-    assert found["failed"] == 0, found["failures"]
+    assert found["failed"] == 0, json.dumps(found["failures"])
     assert found["homes"].keys() == {"catalog", "monolith"}
     after = switched.row("catalog")
     assert after["restarts"] == before["restarts"] + 2
