@@ -3,6 +3,7 @@
 StranglerError            1  something failed
 ├── UsageError            2  the request itself is wrong: a word, a file, a value
 │   └── ConfigError       2  strangler.toml can't be read as it is
+├── Unfinished            1  begun, and not to be taken back: done again, it goes on
 ├── ChangesPending        3  asked with --check, and there is something to do
 └── Held                  4  a gate holds the advance
 
@@ -34,6 +35,10 @@ class ConfigError(UsageError):
         where = f"{path}:{line}:{column}" if line else path
         super().__init__(f"{where}: {sentence}")
         self.line, self.column = line, column
+
+
+class Unfinished(StranglerError):
+    """It has passed the point from which no way leads back; done again, it does what is left."""
 
 
 class ChangesPending(StranglerError):

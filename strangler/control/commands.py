@@ -21,6 +21,7 @@ from strangler.control.desk import Desk, at_desk, operators_name
 from strangler.control.effects import Effect
 from strangler.control.errors import GatesHeld
 from strangler.control.phases import (
+    COMPLETE,
     MONOLITH,
     REPLICATE,
     SWITCHED,
@@ -73,7 +74,8 @@ def plan(
 ) -> None:
     """Show the gates and the effects of an advance, to PHASE or towards the one that strangler.toml wants.
 
-    A phase that lies behind is planned as well: it is a way back, which has no gates.
+    A phase that lies behind is planned as well. That is a way back: of reads without gates, of writes by a
+    switch.
     """
     config = _config(context)
     names, wanted = _names(config, capability), Phase.parse(phase) if phase else None
@@ -206,13 +208,14 @@ class _Advance:
 @click.option(
     "--to", "phase", metavar="PHASE", help="How far back.  [default: monolith; replicate for writes]"
 )
-@click.option("--dry-run", is_flag=True, help="Print the effects, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the gates and the effects, and change nothing.")
 @as_json
 @click.pass_context
 def reverse(context: click.Context, capability: str, phase: str | None, dry_run: bool, in_json: bool) -> None:
-    """Take a capability back, at once: no gates. Undoes an advance that was cut short, too.
+    """Take a capability back. Undoes an advance that was cut short, too.
 
-    Of writes, ownership moves back as it came: by a switch, which loses nothing that was written meanwhile.
+    Reads go back at once, by no gate. Of writes, ownership moves back as it came: by a switch, which loses
+    nothing that was written meanwhile. Exit code 4 if a gate holds that.
     """
     config = _config(context)
     back = REPLICATE if config.capability(capability).kind == "write" else MONOLITH
@@ -227,6 +230,8 @@ def reverse(context: click.Context, capability: str, phase: str | None, dry_run:
         click.echo(f"{text.plan(drawn)}\n  Nothing was changed: this is a dry run.")
     else:
         click.echo(f"{capability} is at {target} already. Nothing to do.")
+    if drawn and drawn.held:
+        raise GatesHeld(drawn)
 
 
 @click.command()
@@ -337,13 +342,14 @@ def _names(config: Config, capability: str | None) -> list[str]:
 
 
 def _draw(desk: Desk, name: str, phase: Phase | None) -> Plan | None:
-    """The plan of an advance, or of the way back where the phase lies behind."""
-    target = phase or desk.config.capability(name).phase
-    if not desk.store.unfinished(name):
-        current = desk.store.standing(name).phase
-        if direction(current, target) is Direction.BACK:
-            return transition.draw_back(desk, name, target)
-    return transition.draw(desk, name, phase or _towards_wanted(desk, name), named=phase is not None)
+    """The plan of an advance, of a completion, or of the way back where the phase lies behind."""
+    target, current = phase or desk.config.capability(name).phase, desk.store.standing(name).phase
+    if not desk.store.unfinished(name) and direction(current, target) is Direction.BACK:
+        return transition.draw_back(desk, name, target)
+    target = phase or _towards_wanted(desk, name)
+    if (current, target) == (SWITCHED, COMPLETE):
+        return transition.draw_complete(desk, name)
+    return transition.draw(desk, name, target, named=phase is not None)
 
 
 def _towards_wanted(desk: Desk, name: str) -> Phase:

@@ -127,7 +127,7 @@ class ForgetOwner(_OfBothHomes):
     """Take the fences off, and forget at both homes who owns the rows: the first owner does, as ever."""
 
     def describe(self) -> str:
-        return f"take the fences off at {self.owner} and {self.home}, and forget the epoch"
+        return f"take the fences off at {self.owner} and {self.home}, and forget who owns the rows"
 
     def apply(self, context: Context) -> str:
         return context.surroundings.forget_owner(context.config.capability(self.capability))

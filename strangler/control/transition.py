@@ -33,7 +33,7 @@ from strangler.control.phases import (
 from strangler.control.plan import Plan
 from strangler.control.store import Standing, Transition
 from strangler.control.surroundings import Progress, Surroundings
-from strangler.errors import StranglerError, UsageError
+from strangler.errors import StranglerError, Unfinished, UsageError
 from strangler.run.system import System
 
 BETWEEN_LOOKS = 1.0  # seconds
@@ -133,8 +133,8 @@ def advance_at(
             return None
         if saved and plan.effects != saved.effects:
             raise PlanOutdated(
-                f"strangler.toml has changed since this plan of {name} was made: its effects would be others "
-                "now. Nothing was changed; make a new plan."
+                f"The effects of this plan of {name} would be others now: strangler.toml has changed, or a "
+                "switch that was undone has used up the epoch. Nothing was changed; make a new plan."
             )
         if plan.held:
             raise GatesHeld(plan)
@@ -342,7 +342,7 @@ def _rest(
             f"The way of {capability.name} back to {unfinished.target} begun by {begun}; "
             f"`strangler {unfinished.again}` finishes it."
         )
-    if unfinished.target != target:
+    if unfinished.target != target or target == COMPLETE:  # which has a verb of its own, and asks for a name
         raise StranglerError(
             f"The move of {capability.name} to {unfinished.target} begun by {begun}; "
             f"`strangler {unfinished.again}` finishes it{unfinished.or_undo}."
@@ -386,6 +386,11 @@ def _run(
                 detail = effect.apply(context)
             except ControlDatabaseAway:
                 raise  # nothing can be recorded; the transition stays unfinished, and status says so
+            except Unfinished as error:
+                desk.store.mark_effect(transition.id, position, "failed", str(error))
+                raise TransitionFailed(
+                    f"This failed: {effect.describe()}. {error} `strangler {transition.again}` goes on."
+                ) from error
             except (StranglerError, psycopg.Error, OSError) as error:
                 if step := first_step(transition):
                     raise _switch_failed(desk, transition, position, effect, step, error) from error

@@ -125,6 +125,7 @@ GATES: Mapping[tuple[str, str], tuple[Check, ...]] = {
     ("replicate", "switched"): (
         gates.service,
         gates.gateway,
+        gates.contracts,
         gates.follows,
         gates.rows,
         owner,

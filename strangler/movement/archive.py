@@ -11,7 +11,8 @@ import gzip
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import psycopg
 from psycopg import sql
 
 from strangler.movement import capture, foreign_keys, orders, ownership, recorder
-from strangler.movement.errors import FollowFailed, SwitchRefused
+from strangler.movement.errors import DropUnfinished, FollowFailed, MovementError, SwitchRefused
 from strangler.movement.tables import Connection, Table, connection, read, sentence
 from strangler.movement.verify import READING
 
@@ -39,7 +40,7 @@ class Migration(migrations.Migration):
         ),
     ]
 '''
-LEFT = "The tables are dropped; done again, it takes away what is left of ours."
+LEFT = "are dropped; done again, it takes away what is left of ours."
 BLOCK_BYTES = 1 << 20
 VERIFIED_WITHIN = 10.0  # seconds that a verification under way is waited for
 LISTEN_SECONDS = 2.0  # that scans are counted while nothing of ours reads
@@ -106,18 +107,20 @@ def drop(owner_url: str, new_owner_url: str, name: str, tables: Sequence[str]) -
     """Drop the old owner's tables, and all of ours on both sides that saw to them.
 
     The tables go in one transaction; SwitchRefused where something needs them, and then nothing has changed.
-    Done again it takes away what is left. The new owner remembers its epoch.
+    DropUnfinished where they are gone, or may be: done again it takes away what is left. The new owner
+    remembers its epoch.
     """
     with connection(owner_url, "old owner") as owner:
-        with _told(owner_url), owner.transaction():
+        with _told(owner_url, may_be=f"The tables may be gone; if they {LEFT}"), owner.transaction():
             _drop(owner, [table for table in tables if _exists(owner, table)])
             orders.end(owner, tables)
             ownership.forget_dropped(owner, name)
-        with _told(owner_url, LEFT), connection(new_owner_url, "new owner") as new_owner:
+        with _unfinished(), connection(new_owner_url, "new owner") as new_owner:
             capture.remove(new_owner_url, tables, follower=orders.follower_name(owner))
             orders.forget(owner, tables)
             recorder.remove(new_owner, tables)
-    capture.remove(owner_url, tables)
+    with _unfinished():
+        capture.remove(owner_url, tables)
 
 
 def write_migration(context: str, tables: Sequence[str], into: Path) -> Path:
@@ -125,6 +128,7 @@ def write_migration(context: str, tables: Sequence[str], into: Path) -> Path:
 
     Its tables are gone already. It depends on nothing yet: put it into the application's migrations, with the
     latest one as its dependency. Tables of many-to-many fields go with the models that have the fields.
+    Raises DropUnfinished.
     """
     models = [
         table.removeprefix(f"{context}_")
@@ -133,7 +137,8 @@ def write_migration(context: str, tables: Sequence[str], into: Path) -> Path:
     ]
     deletions = "\n".join(f'                migrations.DeleteModel("{model}"),' for model in reversed(models))
     path = into / f"post_drop_{context}.py"
-    path.write_text(MIGRATION.format(context=context, deletions=deletions))
+    with _unfinished():
+        path.write_text(MIGRATION.format(context=context, deletions=deletions))
     return path
 
 
@@ -249,18 +254,31 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class _told:
-    """A database's or a disk's own error as FollowFailed, with what has stayed as it was."""
+@contextmanager
+def _told(url: str, *, may_be: str = "") -> Iterator[None]:
+    """A database's or a disk's own error as FollowFailed, with what has stayed as it was.
 
-    def __init__(self, url: str, stayed: str = "Nothing was dropped.") -> None:
-        self._place, self._stayed = url.rpartition("@")[2], stayed
+    With `may_be` a connection that was lost is DropUnfinished: nobody knows then what has become of it.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        said = f"The database {url.rpartition('@')[2]} stopped it: {sentence(error)}"
+        if may_be and error.sqlstate is None:
+            raise DropUnfinished(f"{said} {may_be}") from error
+        raise FollowFailed(f"{said} Nothing was dropped.") from error
+    except OSError as error:
+        raise FollowFailed(f"The archive can't be written: {error}. Nothing was dropped.") from error
 
-    def __enter__(self) -> None: ...
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, psycopg.Error):
-            raise FollowFailed(
-                f"The database {self._place} stopped it: {sentence(error)} {self._stayed}"
-            ) from error
-        if isinstance(error, OSError):
-            raise FollowFailed(f"The archive can't be written: {error}. {self._stayed}") from error
+@contextmanager
+def _unfinished() -> Iterator[None]:
+    """What goes wrong once the tables are dropped as DropUnfinished."""
+    try:
+        yield
+    except MovementError as error:
+        raise DropUnfinished(f"{error} The tables {LEFT}") from error
+    except psycopg.Error as error:
+        raise DropUnfinished(f"{sentence(error)} The tables {LEFT}") from error
+    except OSError as error:
+        raise DropUnfinished(f"The migration can't be written: {error}. The tables {LEFT}") from error

@@ -9,12 +9,13 @@ StranglerError
     ├── FollowFailed     1  a database stopped the stream: the next run goes on after the last window
     ├── SwitchRefused    1  ownership can't move as things are: nothing was changed
     ├── SwitchHeld       1  something is in the way just now: nothing was changed by this step
+    ├── DropUnfinished   1  old tables are dropped, or may be: done again, it takes away what is left
     └── SwitchLost       1  this epoch was decided otherwise: whoever goes on reads who owns first
 """
 
 from __future__ import annotations
 
-from strangler.errors import StranglerError
+from strangler.errors import StranglerError, Unfinished
 
 
 class MovementError(StranglerError):
@@ -47,6 +48,10 @@ class SwitchRefused(MovementError):
 
 class SwitchHeld(MovementError):
     """A lock, a transaction or a stream that is behind is in the way; this step changed nothing."""
+
+
+class DropUnfinished(MovementError, Unfinished):
+    """A database went away while old tables were dropped, or before all of ours was taken away."""
 
 
 class SwitchLost(MovementError):

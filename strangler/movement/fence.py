@@ -22,6 +22,7 @@ from strangler.movement.tables import Connection
 SQLSTATES = ("STR01", "STR02")  # the rows are moving; they have moved
 LOCK_MILLISECONDS = 200  # writers queue behind a lock that waits: it gives up early, and comes again
 ATTEMPTS, PAUSE_SECONDS = 15, 0.05
+READING = ("AccessShareLock", "RowShareLock")
 OLD_SECONDS = 5.0  # a transaction that has written and is older than this isn't waited for
 
 TRIGGERS = {
@@ -99,14 +100,22 @@ def is_up(owner: Connection, tables: Sequence[str]) -> bool | None:
     return {frozenset("A"): True, frozenset("D"): False}.get(frozenset(states))
 
 
-def holders(owner: Connection, tables: Sequence[str], older_than: float = OLD_SECONDS) -> tuple[Holder, ...]:
-    """Transactions that write `tables` and have been open for long, and prepared ones."""
+def holders(
+    owner: Connection,
+    tables: Sequence[str],
+    older_than: float = OLD_SECONDS,
+    harmless: Sequence[str] = READING,
+) -> tuple[Holder, ...]:
+    """Transactions that hold `tables` and have been open for long, and prepared ones.
+
+    `harmless` are the modes of lock that are no hold: those of whoever only reads.
+    """
     found = owner.execute(
         """SELECT format('process %%s (%%s %%s)', a.pid, a.usename, a.application_name),
                   l.relation::regclass::text, extract(epoch FROM clock_timestamp() - a.xact_start)::float8
            FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
            WHERE l.relation = ANY(%(tables)s::regclass[]) AND l.granted AND a.pid <> pg_backend_pid()
-             AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
+             AND NOT l.mode = ANY(%(harmless)s)
              AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
              AND clock_timestamp() - a.xact_start > %(age)s * interval '1 second'
            UNION
@@ -115,9 +124,13 @@ def holders(owner: Connection, tables: Sequence[str], older_than: float = OLD_SE
            FROM pg_prepared_xacts AS p JOIN pg_locks AS l ON l.pid IS NULL
              AND l.virtualtransaction = format('-1/%%s', p.transaction)
            WHERE l.relation = ANY(%(tables)s::regclass[])
-             AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
+             AND NOT l.mode = ANY(%(harmless)s)
            ORDER BY 3 DESC""",
-        {"tables": [_table(table).as_string(owner) for table in tables], "age": older_than},
+        {
+            "tables": [_table(table).as_string(owner) for table in tables],
+            "age": older_than,
+            "harmless": list(harmless),
+        },
     )
     return tuple(Holder(*row) for row in found)
 
@@ -145,7 +158,8 @@ def at_once(owner: Connection, tables: Sequence[str], act: Callable[[], None]) -
         except psycopg.errors.LockNotAvailable:
             if attempt < ATTEMPTS:
                 time.sleep(PAUSE_SECONDS)
-    who = "; ".join(str(one) for one in holders(owner, tables, 0)) or "somebody who has ended by now"
+    held = holders(owner, tables, 0) or holders(owner, tables, 0, harmless=())  # readers hold a DROP, too
+    who = "; ".join(map(str, held)) or "somebody who has ended by now"
     raise SwitchHeld(
         f"A lock on {', '.join(tables)} isn't granted: {who}. It stayed as it was; try again when that has "
         "ended."

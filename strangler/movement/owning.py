@@ -79,7 +79,7 @@ def _who(name: str, first: Side, second: Side, here: Belief | None, there: Belie
                 return Ownership(
                     epoch=epoch,
                     sentence=f"The fence at {' and '.join(wrong)} isn't where it should be ({said}). "
-                    f"the next `strangler apply` or `reverse` puts it there.",
+                    "The next `strangler apply` or `reverse` puts it there.",
                 )
             return Ownership(
                 owner, epoch, True, f"{owner} owns the rows in epoch {epoch}, {follower} follows."

@@ -14,7 +14,7 @@ from strangler.compare.store import Hour
 from strangler.config import Capability, Home
 from strangler.control.gates import GatewayView, Health
 from strangler.control.phases import MONOLITH, Phase
-from strangler.errors import StranglerError
+from strangler.errors import StranglerError, Unfinished
 from strangler.movement.backfill import Progress
 from strangler.movement.windows import Lag
 
@@ -141,6 +141,7 @@ class FakeSurroundings:
     failing: str | None = None  # the step of a switch that fails
     committed: int = 0  # the epoch that has passed its commit point
     still_used: Sequence[str] = ()  # what names the old tables
+    left: str | None = None  # what is left once they are dropped
     seen: FakeEvidence | Sequence[FakeEvidence] = field(default_factory=FakeEvidence)
     kept: FakeContracts | None = field(default_factory=FakeContracts)
     calls: list[str] = field(default_factory=list)
@@ -235,6 +236,8 @@ class FakeSurroundings:
 
     def drop(self, capability: Capability) -> str:
         self.calls.append(f"drop {capability.name}")
+        if self.left:
+            raise Unfinished(self.left)
         return "dropped"
 
     def contracts(self, capability: Capability) -> FakeContracts | None:

@@ -10,7 +10,7 @@ import pytest
 from strangler.control import transition
 from strangler.control.desk import Desk
 from strangler.control.errors import GatesHeld, TransitionFailed
-from strangler.control.phases import MONOLITH, REPLICATE, SHADOW, SWITCHED, Phase
+from strangler.control.phases import COMPLETE, MONOLITH, REPLICATE, SHADOW, SWITCHED, Phase
 from strangler.errors import UsageError
 from tests.fakes.control_surroundings import NOT_ORDERED, FakeOwnership
 from tests.strangler.control.wanted import TEXT, only_catalog_write, wanted
@@ -227,7 +227,7 @@ def test_a_saved_plan_is_refused_when_the_world_has_moved(replicating, world, tm
     world.owned = FakeOwnership(epoch=4)  # somebody has begun, and undone, other switches
     shown = replicating(f"apply --plan {saved}")
     assert shown.exit_code == 2
-    assert "its effects would be others now" in shown.text
+    assert "would be others now: strangler.toml has changed, or a switch that was undone" in shown.text
     assert world.calls == []
 
 
@@ -263,6 +263,17 @@ def test_a_foreign_key_that_crosses_holds_the_first_step(strangler, world):
 def test_rows_that_do_not_follow_hold_the_way_back_too(switched, world):
     world.rows = NOT_ORDERED
     assert switched(f"reverse {NAME}").exit_code == 4
+    assert switched(f"reverse {NAME} --dry-run").exit_code == 4
+
+
+@pytest.mark.parametrize(("asked", "code"), [("false", 0), ("true", 4)])
+def test_a_pact_is_asked_of_writes_where_strangler_toml_says_so(
+    replicating, world, desk, tmp_path, asked, code
+):
+    text = TEXT.replace("switch = {", f"gate = {{ contracts = {asked} }}\nswitch = {{")
+    replicating.desk = replace(desk, config=wanted(tmp_path, text))
+    world.kept = None
+    assert replicating(f"apply {NAME} switched").exit_code == code
 
 
 @pytest.mark.parametrize("phase", [MONOLITH, REPLICATE])
@@ -327,6 +338,30 @@ def test_only_complete_completes(switched, world, desk, tmp_path, line):
     assert f"use `strangler complete {NAME}`, which archives first. Nothing was changed." in shown.text
     assert world.calls == []
     assert desk.store.standing(NAME).phase == SWITCHED
+
+
+def test_a_plan_shows_what_complete_would_do(switched, world, desk, tmp_path):
+    switched.desk = replace(desk, config=wanted_to_be_complete(tmp_path))
+    shown = switched(f"plan {NAME} --check")
+    assert shown.exit_code == 3
+    assert "NO WAY LEADS BACK FROM HERE" in shown.text
+    assert world.calls == []
+
+
+def test_what_is_left_after_the_drop_is_done_by_complete_alone_and_asks_no_gate(switched, world, desk):
+    world.left = "The tables are dropped."
+    shown = switched(f"complete {NAME} --confirm {NAME}")
+    assert shown.exit_code == 1
+    assert f"The tables are dropped. `strangler complete {NAME}` goes on." in shown.text
+    assert desk.store.standing(NAME).phase == SWITCHED
+    world.calls.clear()
+    shown = switched(f"apply {NAME} complete")
+    assert f"`strangler complete {NAME}` finishes it." in shown.text
+    assert (shown.exit_code, world.calls) == (1, [])
+    world.left, world.rows = None, NOT_ORDERED
+    assert switched(f"complete {NAME} --confirm {NAME}").exit_code == 0
+    assert world.calls == [f"archive {NAME}", f"publish {NAME}=complete", f"drop {NAME}"]
+    assert desk.store.standing(NAME).phase == COMPLETE
 
 
 def test_an_advance_towards_complete_names_the_verb(replicating, desk, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from strangler.movement import archive, orders
-from strangler.movement.errors import CopyFailed, SwitchRefused
+from strangler.movement.errors import CopyFailed, DropUnfinished, SwitchRefused
 from strangler.movement.tables import connection
 from tests.strangler.movement.switching import NAME, TABLES
 
@@ -48,6 +48,16 @@ def test_killed_after_the_drop_it_is_done_again(switched, tmp_path):
     assert archive.references(switched.shop.url, TABLES) == ()
     assert archive.archive(switched.shop.url, TABLES, tmp_path) == made
     drop(switched)
+
+
+def test_what_is_left_when_the_new_owner_goes_away_is_done_again(switched):
+    with pytest.raises(
+        DropUnfinished, match=r"can't be reached.*The tables are dropped; done again, it takes"
+    ):
+        archive.drop(switched.shop.url, "postgresql://nobody@127.0.0.1:1/none", NAME, TABLES)
+    assert switched.sql("shop", THERE) == [(0,)]
+    drop(switched)
+    assert switched.sql("service", OURS) == []
 
 
 @pytest.mark.parametrize("harm", ["damaged", "gone"])
