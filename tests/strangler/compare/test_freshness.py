@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -26,6 +24,7 @@ from strangler.control import gates
 from strangler.movement.follow import following
 from strangler.run.system import System
 from tests.strangler.compare.conftest import Project
+from tests.strangler.servers import a_database, a_follower, sql, url_of
 
 Make = Callable[..., Project]
 
@@ -33,22 +32,13 @@ Make = Callable[..., Project]
 class Rows:
     """An owner's and a follower's database with a table of rugs, and a follower that goes step by step."""
 
-    def __init__(self, server: str, name: str, password: str) -> None:
-        parts = urlsplit(server)
-
-        def url(database: str, login: str = "") -> str:
-            host = parts.netloc.rpartition("@")[2]
-            netloc = f"{login}:{password}@{host}" if login else parts.netloc
-            return urlunsplit(parts._replace(netloc=netloc, path=f"/{database}"))
-
-        self.owner, self.follower = url(f"{name}_owner"), url(f"{name}_follower", name)
-        self.applier = url(f"{name}_follower", f"{name}_applier")
+    def __init__(self, owner: str, follower: str, applier: str) -> None:
+        self.owner, self.follower, self.applier = owner, follower, applier
         self._turn = threading.Lock()
         self._readers: dict[str, psycopg.Connection[Any]] = {}
 
     def write(self, statement: str = "UPDATE rug SET price = price + 1 WHERE id = 7") -> None:
-        with psycopg.connect(self.owner, autocommit=True) as connection:
-            connection.execute(statement)
+        sql(self.owner, statement)
 
     def price(self, url: str, number: int) -> int:
         with self._turn:
@@ -104,36 +94,28 @@ class Rows:
 
 
 @pytest.fixture(scope="module")
-def databases(server: str) -> Iterator[Rows]:
-    name, password = f"fresh_{secrets.token_hex(4)}", secrets.token_hex(8)
-    made = Rows(server, name, password)
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
-        connection.execute(f"CREATE ROLE {name}_applier LOGIN PASSWORD '{password}' IN ROLE {name}")
-        connection.execute(f"CREATE DATABASE {name}_owner")
-        connection.execute(f"CREATE DATABASE {name}_follower OWNER {name}")
-        try:
+def databases() -> Iterator[Rows]:
+    with (
+        a_follower(applier=True) as (role, password),
+        a_database("fresh_owner") as owner,
+        a_database("fresh_follower", owner=role) as follower,
+    ):
+        urls = url_of(owner), url_of(follower, f"{role}:{password}")
+        with closing(Rows(*urls, url_of(follower, f"{role}_applier:{password}"))) as made:
             yield made
-        finally:
-            made.close()
-            for statement in (
-                f"DROP DATABASE {name}_owner WITH (FORCE)",
-                f"DROP DATABASE {name}_follower WITH (FORCE)",
-                f"DROP ROLE {name}_applier",
-                f"DROP ROLE {name}",
-            ):
-                connection.execute(statement)
 
 
 @pytest.fixture
 def rows(databases: Rows) -> Rows:
     """Thirty rugs at the owner, and nothing at a follower that doesn't follow yet."""
     for url in (databases.owner, databases.follower):
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("SET client_min_messages = warning")
-            connection.execute("DROP TABLE IF EXISTS rug")
-            connection.execute("DROP SCHEMA IF EXISTS strangler_capture, strangler_movement CASCADE")
-            connection.execute("CREATE TABLE rug (id int PRIMARY KEY, price int)")
+        sql(
+            url,
+            "SET client_min_messages = warning",
+            "DROP TABLE IF EXISTS rug",
+            "DROP SCHEMA IF EXISTS strangler_capture, strangler_movement CASCADE",
+            "CREATE TABLE rug (id int PRIMARY KEY, price int)",
+        )
     databases.write("INSERT INTO rug SELECT n, 4990 + 37 * n FROM generate_series(1, 30) AS n")
     return databases
 

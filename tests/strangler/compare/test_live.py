@@ -23,6 +23,7 @@ from strangler.control.phases import MONOLITH
 from tests.strangler.compare.conftest import HOST, Project, everything
 from tests.strangler.compare.homes import token_for
 from tests.strangler.compare.test_replay import FINDINGS, LIST, located
+from tests.waiting import until
 
 Make = Callable[..., Project]
 
@@ -143,6 +144,7 @@ def test_what_a_client_got_from_a_candidate_that_wavers_settles_since_the_contro
         homes.capture(f"/api/rugs/{number}/", home="service")
     seen = compared(homes)
     assert seen.settled > seen.different
+    assert seen.settled + seen.different + seen.same == seen.comparable == 29
 
 
 def test_sessions_are_exchanged_once_and_tokens_passed_through(project: Make) -> None:
@@ -278,13 +280,6 @@ def start(homes: Project, log: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, stderr=file, stdout=file)
 
 
-def wait_for(check: Callable[[], bool], log: Path) -> None:
-    deadline = time.monotonic() + 20
-    while not check():
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.05)
-
-
 def test_the_process_waits_for_a_system_compares_and_stops_cleanly(project: Make, tmp_path: Path) -> None:
     homes, log = project(bug="price"), tmp_path / "comparator.log"
     for round_ in (1, 2):  # the second one finds what the first one stored
@@ -295,7 +290,7 @@ def test_the_process_waits_for_a_system_compares_and_stops_cleanly(project: Make
                 assert child.poll() is None  # nothing is described yet: it waits
                 homes.system.save()
             homes.capture(f"/api/rugs/{round_}/")
-            wait_for(lambda: not any(homes.system.capture_directory.iterdir()), log)
+            until(lambda: not any(homes.system.capture_directory.iterdir()), said=log.read_text)
             child.send_signal(signal.SIGTERM)
             assert child.wait(10) == 0, log.read_text()
         finally:
@@ -317,17 +312,17 @@ def test_an_edited_file_is_noticed_and_a_broken_one_is_named(project: Make, tmp_
 
     try:
         homes.capture("/api/rugs/7/")
-        wait_for(lambda: verdicts() == {"different"}, log)
+        until(lambda: verdicts() == {"different"}, said=log.read_text)
         whole = (homes.root / "strangler.toml").read_text()
         (homes.root / "strangler.toml").write_text("[project")
-        wait_for(lambda: "Nothing is compared until that is mended" in log.read_text(), log)
+        until(lambda: "Nothing is compared until that is mended" in log.read_text(), said=log.read_text)
         (homes.root / "strangler.toml").write_text(
             whole
             + '\n[[compare.ignore]]\nroute = "*"\npath = "$.stock"\nreason = "moves"\nuntil = 2999-01-01\n'
         )
-        wait_for(lambda: log.read_text().count("Comparing what") == 2, log)
+        until(lambda: log.read_text().count("Comparing what") == 2, said=log.read_text)
         homes.capture("/api/rugs/7/")
-        wait_for(lambda: verdicts() == {"different", "ignored"}, log)
+        until(lambda: verdicts() == {"different", "ignored"}, said=log.read_text)
         child.send_signal(signal.SIGTERM)
         assert child.wait(10) == 0, log.read_text()
     finally:

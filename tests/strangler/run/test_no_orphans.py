@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from strangler.run import board, session, sweep
 from strangler.run.launch import prepare_state
+from tests.waiting import PATIENCE, until
 
-from .conftest import PATIENCE, SMALL, Project, serving, until
+from .conftest import SMALL, Project, serving
 
 GRANDCHILDREN = 2
 
