@@ -18,8 +18,7 @@ from strangler.compare.footing import Footing, rules
 from strangler.compare.store import KEPT_DAYS, Hour
 from strangler.compare.tally import Tally
 from tests.strangler.compare.conftest import Project
-from tests.strangler.compare.test_live import compare_until_done
-from tests.waiting import until
+from tests.strangler.compare.test_live import compare_until_done, until_it_is
 
 Make = Callable[..., Project]
 LONG_AGO = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -90,9 +89,9 @@ def test_a_deployment_is_noticed_while_the_comparator_runs(project: Make) -> Non
 
         stop = asyncio.Event()
         running = asyncio.create_task(Comparator(homes.config, homes.system).run(stop))
-        await asyncio.to_thread(until, lambda: version() == "1a")
+        await until_it_is(lambda: version() == "1a")
         homes.candidate.version = "2b"
-        await asyncio.to_thread(until, lambda: version() == "2b")
+        await until_it_is(lambda: version() == "2b")
         stop.set()
         await running
 

@@ -7,23 +7,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
 
-from strangler.compare import evidence, freshness
+from strangler.compare import freshness
 from strangler.compare.errors import CouldNotAsk
-from strangler.compare.evidence import Evidence
 from strangler.compare.freshness import Followed, Unfollowed
-from strangler.compare.live import Comparator
 from strangler.config import Config
 from strangler.control import gates
 from strangler.movement.follow import following
 from strangler.run.system import System
 from tests.strangler.compare.conftest import Project
+from tests.strangler.compare.test_live import compared
 from tests.strangler.servers import a_database, a_follower, sql, url_of
 
 Make = Callable[..., Project]
@@ -249,23 +247,6 @@ def shop(project: Make, rows: Rows) -> Callable[..., Project]:
     return make
 
 
-def compared(project: Project, rows: Rows) -> Evidence:
-    databases = project.system.databases | {"owner": rows.owner, "follower": rows.follower}
-    system = replace(project.system, databases=databases)
-
-    async def run() -> None:
-        stop, comparator = asyncio.Event(), Comparator(project.config, system)
-        running = asyncio.create_task(comparator.run(stop))
-        while any(project.system.capture_directory.iterdir()):
-            await asyncio.sleep(0.02)
-        await comparator.queue.join()
-        stop.set()
-        await running
-
-    asyncio.run(run())
-    return evidence.evidence(project.system, "rugs.read", since=None)
-
-
 @pytest.mark.parametrize("home", ["monolith", "service"])
 def test_a_stopped_follower_makes_answers_stale_and_not_different_and_holds(
     shop: Make, rows: Rows, home: str
@@ -275,7 +256,7 @@ def test_a_stopped_follower_makes_answers_stale_and_not_different_and_holds(
     rows.write()
     for number in (6, 7, 8):  # of which one differs: whether they are left out doesn't hang on that
         project.capture(f"/api/rugs/{number}/", home=home)
-    seen = compared(project, rows)
+    seen = compared(project, owner=rows.owner, follower=rows.follower)
     assert (seen.captured, seen.stale, seen.comparable, seen.different) == (3, 3, 0, 0)
 
     held = gates.coverage(project.config.capability("rugs.read"), SimpleNamespace(evidence=seen))  # type: ignore[arg-type]
@@ -289,10 +270,10 @@ def test_a_follower_that_comes_back_is_compared_again(shop: Make, rows: Rows) ->
     project = shop()
     rows.write()
     project.capture("/api/rugs/7/")
-    assert compared(project, rows).stale == 1
+    assert compared(project, owner=rows.owner, follower=rows.follower).stale == 1
     rows.catch_up()
     project.capture("/api/rugs/7/")
-    seen = compared(project, rows)
+    seen = compared(project, owner=rows.owner, follower=rows.follower)
     assert (seen.same, seen.stale) == (1, 1)
 
 
@@ -305,7 +286,7 @@ def test_under_constant_writes_nothing_differs_that_is_the_same(
     with rows.followed(), rows.written("UPDATE rug SET price = price + 1 WHERE id < 4"):
         for number in range(30):
             project.capture(f"/api/rugs/{1 + number % 6}/" if number % 3 else "/api/rugs/?page=1")
-        seen = compared(project, rows)
+        seen = compared(project, owner=rows.owner, follower=rows.follower)
     assert (seen.captured, seen.different) == (30, 0)
     assert seen.comparable > 10
 
@@ -319,7 +300,7 @@ def test_under_constant_writes_a_true_difference_is_found(
     with rows.followed(), rows.written("UPDATE rug SET price = price + 1 WHERE id < 4"):
         for number in range(20):
             project.capture(f"/api/rugs/{1 + number}/")
-        seen = compared(project, rows)
+        seen = compared(project, owner=rows.owner, follower=rows.follower)
     assert seen.different > 10  # those that nobody writes at the moment
     assert {(one.path, one.critical) for one in seen.fields if one.verdict == "different"} == {
         ("$.price", True)
