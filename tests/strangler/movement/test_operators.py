@@ -74,7 +74,8 @@ def test_an_operator_who_stops_after_any_statement_keeps_nobody_waiting(homes, p
         with writers.busy(2), Paused(homes.begin("shop"), point, FENCE) as operator:
             time.sleep(FENCE)
             undone = until_one_owner(homes)
-        assert (operator.failed is not None) is undone
+        # After the commit a session may have ended under him too, and the rows have moved all the same.
+        assert (operator.failed is not None) is undone or (point.step is switch.give_away and not undone)
         switch.recover(NAME, homes.shop, homes.service)
         (owner,) = homes.owners
         assert {belief.state for belief in homes.beliefs()} == {State.OWNER, State.FOLLOWER}
