@@ -44,7 +44,7 @@ suites:
 	for home in $$(ls -d extracted/*/service 2>/dev/null | cut -d/ -f2); do \
 		suite "tests/contexts/$$home" --home "$$home"; done; \
 	if [ -d tests/contracts ]; then suite tests/contracts; fi; \
-	suite tests/strangler; \
+	suite tests/strangler -n 2 --dist loadfile; \
 	if [ -d tests/journeys ]; then suite tests/journeys; fi; \
 	echo; \
 	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi; \

@@ -6,10 +6,10 @@ import pytest
 
 from strangler.steps import build, check
 from strangler.steps.git import Repository
-from tests.tree import KEEPS_STEPS, ROOT
+from tests.tree import KEEPS_STEPS, ROOT, skip
 
 if not KEEPS_STEPS or not (ROOT / ".git").exists():
-    pytest.skip("the steps are kept on main, in a repository", allow_module_level=True)
+    skip("the steps are kept on main, in a repository")
 
 RECORD, CHAIN = build.read(Repository(ROOT))
 PAIRS = [(CHAIN.trees[index - 1], CHAIN.trees[index]) for index in range(1, len(CHAIN.trees))]

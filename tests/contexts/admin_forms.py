@@ -1,4 +1,4 @@
-"""A page of the admin, sent as a browser sends it: everything as it stands, but for what was typed."""
+"""Pages of the admin, sent as a browser sends them: everything as it stands, but for what was typed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ def send(client: Any, address: str, **typed: Any) -> Any:
     answer = client.post(address, sent)
     errors = answer.context and answer.context.get("errors")
     assert answer.status_code == 302, errors
+    return answer
+
+
+def press(client: Any, address: str, **chosen: Any) -> Any:
+    """Press the button of a page that asks whether one is sure; what it does leads to another page."""
+    answer = client.post(address, {"post": "yes"} | chosen)
+    assert answer.status_code == 302, answer
     return answer
 
 

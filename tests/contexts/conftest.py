@@ -31,6 +31,26 @@ def visit(db: None) -> Callable[[str], Any]:
 
 
 @pytest.fixture
+def boss(visit: Callable[[str], Any]) -> Any:
+    """A browser that is signed in to the admin, with every right there."""
+    from .factories import a_user
+
+    boss = visit("anonymous")
+    boss.force_login(a_user("boss", "admin", is_superuser=True, is_staff=True))
+    return boss
+
+
+@pytest.fixture
+def address(transactional_db: None, live_server: Any) -> Iterator[str]:
+    """Where this very home answers over HTTP, on another thread."""
+    from strangler.chassis.http_client import client
+
+    yield live_server.url
+    client(live_server.url).close()
+    client.cache_clear()
+
+
+@pytest.fixture
 def provider(settings: Any) -> Iterator[Any]:
     """A payment provider that the monolith asks; its webhooks go nowhere, and are found in `events`."""
     from tests.fakes.payment_provider import PaymentProvider

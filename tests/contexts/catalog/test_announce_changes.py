@@ -96,13 +96,6 @@ def test_a_product_that_is_deleted_is_announced(ask, rug, announced):
     assert announced() == [("catalog.product_deleted", {"product": rug.pk})]
 
 
-@pytest.fixture
-def boss(visit):
-    boss = visit("anonymous")
-    boss.force_login(a_user("boss", "admin", is_superuser=True, is_staff=True))
-    return boss
-
-
 def test_a_seller_is_announced_by_the_admin(boss, announced):
     send(boss, "/admin/catalog/seller/add/", name="Rivals", slug="rivals", country="DE")
     seller = Seller.objects.get().pk

@@ -1,23 +1,14 @@
 """What the pages have the catalog write: in process or over HTTP, and a visitor can't tell which"""
 
-import threading
-import time
 from decimal import Decimal
 
 import pytest
-from django.db import connection
 
 from monolith import counter
 from monolith.catalog.models import Product, Review
-from strangler.chassis.http_client import NoAnswer, client
+from strangler.chassis.http_client import NoAnswer
 from tests.contexts.factories import a_product, a_seller, a_user, an_order, stock_of
-
-
-@pytest.fixture
-def over_http(transactional_db, live_server):
-    yield counter.OverHttp(live_server.url)
-    client(live_server.url).close()
-    client.cache_clear()
+from tests.waiting import Clock
 
 
 @pytest.fixture(
@@ -28,7 +19,7 @@ def clerk(request):
     if request.param == "in process":
         request.getfixturevalue("db")
         return counter.InProcess()
-    return request.getfixturevalue("over_http")
+    return counter.OverHttp(request.getfixturevalue("address"))
 
 
 @pytest.fixture
@@ -76,27 +67,22 @@ def test_a_wish_is_made_and_taken_back(clerk):
     assert not rug.watches.exists()
 
 
-def test_a_page_waits_for_the_rows_that_it_shows_next(transactional_db, monkeypatch):
+def test_a_page_waits_for_the_rows_that_it_shows_next(db, monkeypatch):
     """The owner has written, and the rows come here a moment later."""
     rug, ada = a_product(), a_user()
+    clock = Clock(meanwhile=lambda: rug.watches.create(user=ada))
     monkeypatch.setattr(counter, "send_json", lambda *_, **__: None)
-
-    def follow():
-        time.sleep(0.2)
-        rug.watches.create(user=ada)
-        connection.close()
-
-    follower = threading.Thread(target=follow)
-    follower.start()
+    monkeypatch.setattr(counter, "time", clock)
     counter.OverHttp("http://owner").watch_product(ada, rug.pk)
-    assert rug.watches.exists()
-    follower.join()
+    assert clock.slept == counter.LOOK_AGAIN
 
 
 def test_a_page_waits_only_for_a_moment(db, monkeypatch):
+    clock = Clock()
     monkeypatch.setattr(counter, "send_json", lambda *_, **__: None)
-    monkeypatch.setattr(counter, "FOLLOWED_WITHIN", 0.1)
+    monkeypatch.setattr(counter, "time", clock)
     counter.OverHttp("http://owner").watch_product(a_user(), a_product().pk)
+    assert clock.slept == pytest.approx(counter.FOLLOWED_WITHIN, abs=counter.LOOK_AGAIN)
 
 
 @pytest.mark.parametrize("page", ["desk", "watch", "review"])

@@ -6,6 +6,7 @@ from dataclasses import make_dataclass
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from strangler.chassis import envelope
 from strangler.chassis.inbox import subscriptions
@@ -28,11 +29,16 @@ def hear(db: None) -> Any:
 
 
 def again(delivery: Delivery) -> Delivery:
+    """What its handlers couldn't do would be parked, and nobody else would say so."""
     assert delivery.event
     heard = [one for one in subscriptions.declared() if one.name.startswith("catalog.")]
-    for one in heard:
-        if delivery.event.type in one.types:
-            receive(one, [delivery])
+    hearers = [one for one in heard if delivery.event.type in one.types]
+    assert hearers
+    for one in hearers:
+        receive(one, [delivery])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reason FROM strangler_inbox_parked")
+        assert cursor.fetchall() == []
     return delivery
 
 

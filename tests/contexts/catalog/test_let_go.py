@@ -11,16 +11,10 @@ from monolith.inventory.models import Reservation, StockItem
 from monolith.ordering.models import Order, OrderLine
 from monolith.promotions.models import Offer
 from strangler.chassis.inbox import subscriptions
+from tests.contexts.admin_forms import press
 from tests.contexts.factories import a_product, a_review, a_user, a_watch, an_offer, an_order, stock_of
 
 NAMES_A_PRODUCT = (StockItem, Reservation, OrderLine, Offer)
-
-
-@pytest.fixture
-def boss(visit):
-    boss = visit("anonymous")
-    boss.force_login(a_user("boss", "admin", is_superuser=True, is_staff=True))
-    return boss
 
 
 @pytest.fixture
@@ -77,7 +71,7 @@ def test_heard_of_again_a_deleted_product_changes_nothing(ask, deliver, rug):
 
 def test_an_employment_ends_once_its_seller_is_gone_and_identity_hears_of_it(ask, boss, deliver, rug):
     ask("staff")
-    boss.post(f"/admin/catalog/seller/{rug.seller_id}/delete/", {"post": "yes"})
+    press(boss, f"/admin/catalog/seller/{rug.seller_id}/delete/")
     assert SellerStaff.objects.exists()
     deliver()
     assert not SellerStaff.objects.exists()
@@ -94,10 +88,9 @@ def test_what_names_a_deleted_user_is_let_go_of_once_the_catalog_hears_of_it(bos
     a_review(rug, a_user("bruno"), rating=4)
     a_watch(rug, ada)
     if chosen:
-        action = {"action": "delete_selected", "_selected_action": [ada.pk], "post": "yes"}
-        boss.post("/admin/identity/user/", action)
+        press(boss, "/admin/identity/user/", action="delete_selected", _selected_action=[ada.pk])
     else:
-        boss.post(f"/admin/identity/user/{ada.pk}/delete/", {"post": "yes"})
+        press(boss, f"/admin/identity/user/{ada.pk}/delete/")
     assert not User.objects.filter(username="ada").exists()
     rug.refresh_from_db()
     assert (rug.created_by_id is not None, Review.objects.count(), Watch.objects.count()) == (True, 2, 1)
@@ -112,5 +105,5 @@ def test_in_between_a_review_shows_the_name_that_it_was_written_under(boss, visi
     ada = a_user("ada", first_name="Ada", last_name="Abel")
     rug = a_product()
     a_review(rug, ada)
-    boss.post(f"/admin/identity/user/{ada.pk}/delete/", {"post": "yes"})
+    press(boss, f"/admin/identity/user/{ada.pk}/delete/")
     assert "Ada Abel" in visit("anonymous").get(f"/shop/products/{rug.pk}/").text

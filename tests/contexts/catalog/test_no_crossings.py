@@ -14,10 +14,9 @@ from monolith.catalog.models import Category, Product
 from monolith.inventory.models import StockItem
 from monolith.inventory.tasks import release_expired_reservations
 from monolith.ordering.models import Order, OrderLine
-from strangler.chassis.http_client import client
 from strangler.chassis.ownership import Beliefs
 from strangler.movement import foreign_keys, recorder
-from tests.contexts.admin_forms import send
+from tests.contexts.admin_forms import press, send
 from tests.contexts.factories import (
     ADDRESS,
     a_category,
@@ -55,13 +54,6 @@ def rug(db):
 
 
 @pytest.fixture
-def boss(visit):
-    boss = visit("anonymous")
-    boss.force_login(a_user("boss", "admin", is_superuser=True, is_staff=True))
-    return boss
-
-
-@pytest.fixture
 def noted(rug):
     """What the recorder has noted since, in its own words."""
     with connection.cursor() as cursor:
@@ -83,14 +75,15 @@ def buy(ask, visit, boss, deliver, rug):
     """By the API and at the checkout, with a voucher; one order is cancelled, one goes all its way."""
     buyer, support = ask("buyer"), ask("support")
     cancelled = an_order(buyer, rug, 2)
-    buyer.post(f"/api/ordering/orders/{cancelled.pk}/cancel/")
+    assert buyer.post(f"/api/ordering/orders/{cancelled.pk}/cancel/").status_code == 200
     page = visit("buyer")
     page.post(f"/cart/{rug.pk}/add/", {"quantity": 6})
     assert page.post("/checkout/", ADDRESS | {"voucher": "RUG"}).status_code == 302
     order = Order.objects.latest("id")
     assert support.post(f"/api/ordering/orders/{order.pk}/ship/").status_code == 200
     for shipment in order.shipments.all():
-        support.post(f"/api/fulfilment/shipments/{shipment.pk}/delivered/")
+        path = f"/api/fulfilment/shipments/{shipment.pk}/delivered/"
+        assert support.post(path).status_code == 200
 
 
 def let_a_promise_expire(ask, visit, boss, deliver, rug):
@@ -103,7 +96,7 @@ def count_stock(ask, visit, boss, deliver, rug):
     item = StockItem.objects.first()
     assert ask("staff").patch(f"/api/inventory/stock/{item.pk}/", {"quantity": 0}).status_code == 200
     send(boss, f"/admin/inventory/stockitem/{item.pk}/change/", quantity=3)
-    boss.post(f"/admin/inventory/stockitem/{item.pk}/delete/", {"post": "yes"})
+    press(boss, f"/admin/inventory/stockitem/{item.pk}/delete/")
 
 
 def correct_an_order(ask, visit, boss, deliver, rug):
@@ -111,18 +104,18 @@ def correct_an_order(ask, visit, boss, deliver, rug):
     line = OrderLine.objects.get(order=order)
     send(boss, "/admin/ordering/orderline/add/", order=order.pk, product=rug.pk, quantity=2, unit_price="1")
     send(boss, f"/admin/ordering/orderline/{line.pk}/change/", quantity=3)
-    boss.post(f"/admin/ordering/order/{order.pk}/delete/", {"post": "yes"})
+    press(boss, f"/admin/ordering/order/{order.pk}/delete/")
 
 
 def close_an_account(ask, visit, boss, deliver, rug):
-    boss.post(f"/admin/identity/user/{a_user('bruno').pk}/delete/", {"post": "yes"})
+    press(boss, f"/admin/identity/user/{a_user('bruno').pk}/delete/")
     deliver()
     assert not rug.reviews.exists()
 
 
 def hire_and_fire(ask, visit, boss, deliver, rug):
     send(boss, "/admin/identity/sellerstaff/add/", user=a_user("clerk").pk, seller=rug.seller_id)
-    boss.post(f"/admin/identity/user/{a_user('clerk').pk}/delete/", {"post": "yes"})
+    press(boss, f"/admin/identity/user/{a_user('clerk').pk}/delete/")
 
 
 def keep_the_catalog_by_the_api(ask, visit, boss, deliver, rug):
@@ -136,16 +129,13 @@ def keep_the_catalog_by_the_api(ask, visit, boss, deliver, rug):
 def keep_the_catalog_in_the_admin(ask, visit, boss, deliver, rug):
     send(boss, "/admin/catalog/seller/add/", name="Rivals", slug="rivals", country="DE")
     send(boss, "/admin/catalog/category/add/", name="Hats", slug="hats", parent=rug.category.parent_id)
-    boss.post(f"/admin/catalog/category/{Category.objects.get(slug='hats').pk}/delete/", {"post": "yes"})
+    press(boss, f"/admin/catalog/category/{Category.objects.get(slug='hats').pk}/delete/")
     send(boss, f"/admin/catalog/product/{rug.pk}/change/", price="9.9")
     send(boss, "/admin/catalog/watch/add/", product=rug.pk, user=a_user("clerk").pk)
     review = rug.reviews.get()
     send(boss, f"/admin/catalog/review/{review.pk}/change/", rating=1)
-    boss.post(
-        "/admin/catalog/review/",
-        {"action": "delete_selected", "_selected_action": [review.pk], "post": "yes"},
-    )
-    boss.post(f"/admin/catalog/seller/{rug.seller_id}/delete/", {"post": "yes"})
+    press(boss, "/admin/catalog/review/", action="delete_selected", _selected_action=[review.pk])
+    press(boss, f"/admin/catalog/seller/{rug.seller_id}/delete/")
 
 
 BUSINESS = [
@@ -193,17 +183,15 @@ def test_pages_that_write_in_process_are_noted(ask, visit, noted, rug):
 
 
 @pytest.fixture
-def over_http(rug, settings, live_server):
+def over_http(rug, settings, address):
     """The pages ask at an address, and the recorder stands on committed tables."""
-    settings.CATALOG_URL = live_server.url
+    settings.CATALOG_URL = address
     named = connection.get_connection_params()
     server = {name: named[name] for name in ("host", "port", "user", "password", "dbname") if name in named}
     with psycopg.connect(**server, autocommit=True) as owner:
         recorder.install(owner, "catalog", TABLES, "nobody")
         yield owner
         recorder.remove(owner, TABLES)
-    client(live_server.url).close()
-    client.cache_clear()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -4,15 +4,12 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 
 from monolith.storefront import InProcess, OverHttp, Wanted
-from strangler.chassis.http_client import client
 from tests.contexts.factories import a_category, a_product, a_review, a_seller, a_user
 
 
 @pytest.fixture
-def over_http(transactional_db, live_server):
-    yield OverHttp(live_server.url)
-    client(live_server.url).close()
-    client.cache_clear()
+def over_http(address):
+    return OverHttp(address)
 
 
 def both(over_http, user, **wanted):

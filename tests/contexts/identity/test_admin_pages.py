@@ -38,14 +38,6 @@ MODELS = [model for model in apps.get_models() if model._meta.app_label in CONTE
 
 
 @pytest.fixture
-def boss(visit):
-    """Signed in to the admin."""
-    browser = visit("anonymous")
-    browser.force_login(a_user("boss", "admin", is_staff=True, is_superuser=True))
-    return browser
-
-
-@pytest.fixture
 def fill(visit, deliver):
     """Makes one row of every model at least, with a seller, a shelf, a buyer and a note of their own."""
 

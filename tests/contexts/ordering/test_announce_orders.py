@@ -37,13 +37,6 @@ def announced(deliver):
     ]
 
 
-@pytest.fixture
-def boss(visit):
-    boss = visit("anonymous")
-    boss.force_login(a_user("boss", "admin", is_superuser=True, is_staff=True))
-    return boss
-
-
 def test_an_order_is_announced_whole(ask, rug, announced):
     a_voucher(percent=20)
     order = an_order(ask("buyer"), rug, 2, voucher="GARISH-20")

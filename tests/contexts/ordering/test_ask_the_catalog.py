@@ -6,7 +6,6 @@ from django.contrib.auth.models import AnonymousUser
 from monolith.ordering.anticorruption import InProcess, OverHttp, catalog
 from monolith.ordering.errors import CatalogAway
 from monolith.ordering.models import Order
-from strangler.chassis.http_client import client
 from strangler.chassis.identity import ANONYMOUS
 from tests.contexts.factories import ADDRESS, a_category, a_product, a_seller, a_user, stock_of
 
@@ -14,11 +13,8 @@ NOBODY_LISTENS = "http://127.0.0.1:9"
 
 
 @pytest.fixture
-def over_http(transactional_db, live_server):
-    # Everything here is answered by the monolith itself, on another thread.
-    yield OverHttp(live_server.url)
-    client(live_server.url).close()
-    client.cache_clear()
+def over_http(address):
+    return OverHttp(address)
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 import json
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
 
 from tests.fakes.payment_provider import PaymentProvider
+from tests.waiting import until
 
 ORDER = {"reference": "P-00000001", "amount": "12.50", "currency": "EUR"}
 
@@ -33,13 +33,6 @@ def listener():
     yield server
     server.shutdown()
     server.server_close()
-
-
-def until(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_money_is_set_aside_taken_and_given_back_once_however_often_it_is_asked(provider):

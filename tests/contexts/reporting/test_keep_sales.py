@@ -85,13 +85,6 @@ def is_equal():
 
 
 @pytest.fixture
-def boss(visit):
-    boss = visit("anonymous")
-    boss.force_login(a_user("boss", "admin", is_superuser=True, is_staff=True))
-    return boss
-
-
-@pytest.fixture
 def seeded(db, capsys, deliver):
     """The invented marketplace, which was there before anybody announced anything; seeding copies it."""
     call_command("seed", scale=0.02)

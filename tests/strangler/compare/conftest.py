@@ -5,12 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
 
 from strangler import config as configuration
@@ -20,9 +17,9 @@ from strangler.compare.shape import fingerprint
 from strangler.config import Config
 from strangler.control.phases import SHADOW, Phase
 from strangler.control.store import connect
-from strangler.run.postgres import embedded_postgres
 from strangler.run.system import System
 from tests.strangler.compare.homes import RugHome, token_for
+from tests.strangler.servers import a_database, sql, url_of
 
 PROJECT = """\
 [project]
@@ -170,30 +167,15 @@ def everything() -> list[tuple[str, Caller]]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if named := os.environ.get("DATABASE_URL"):
-        yield named
-    else:
-        with embedded_postgres(Path(tmp_path_factory.mktemp("postgres")) / "cluster") as url:
-            yield url
-
-
-@pytest.fixture(scope="session")
-def control_database(server: str) -> Iterator[str]:
-    name = f"strangler_compare_{secrets.token_hex(4)}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        try:
-            yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def control_database() -> Iterator[str]:
+    with a_database("compare") as name:
+        yield url_of(name)
 
 
 @pytest.fixture
 def database(control_database: str) -> Iterator[str]:
     yield control_database
-    with psycopg.connect(control_database, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA IF EXISTS strangler_compare, strangler_control CASCADE")
+    sql(control_database, "DROP SCHEMA IF EXISTS strangler_compare, strangler_control CASCADE")
 
 
 @pytest.fixture

@@ -103,7 +103,8 @@ def test_an_expired_ignore_is_named(project: Make, run: Run) -> None:
 def test_a_context_stands_for_its_capabilities(project: Make, run: Run) -> None:
     homes = project()
     homes.record(everything())
-    assert run(homes, "rugs").exit_code == 0
+    (one,) = json.loads(run(homes, "rugs", "--json").stdout)
+    assert (one["capability"], one["result"], one["comparable"]) == ("rugs.read", "same", len(everything()))
     refused = run(homes, "rug")
     assert refused.exit_code == 2
     assert "There is no capability 'rug'" in str(refused.exception)
@@ -129,9 +130,10 @@ def test_json_holds_the_same_findings(project: Make, run: Run) -> None:
 
 def test_limit_takes_the_newest(project: Make, run: Run) -> None:
     homes = project()
-    homes.record(everything())
+    recorded = homes.record(everything())
     (one,) = json.loads(run(homes, "rugs.read", "--json", "--limit", "5").stdout)
     assert one["captured"] == 5
+    assert {target for target, *_ in homes.candidate.asked} == {one.target for one in recorded[-5:]}
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_escapes_what_it_shows(

@@ -18,7 +18,7 @@ from strangler.compare.footing import Footing, rules
 from strangler.compare.store import KEPT_DAYS, Hour
 from strangler.compare.tally import Tally
 from tests.strangler.compare.conftest import Project
-from tests.strangler.compare.test_live import compare_until_done
+from tests.strangler.compare.test_live import compare_until_done, until_it_is
 
 Make = Callable[..., Project]
 LONG_AGO = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -89,17 +89,18 @@ def test_a_deployment_is_noticed_while_the_comparator_runs(project: Make) -> Non
 
         stop = asyncio.Event()
         running = asyncio.create_task(Comparator(homes.config, homes.system).run(stop))
-        await asyncio.sleep(0.5)
+        await until_it_is(lambda: version() == "1a")
         homes.candidate.version = "2b"
-        await asyncio.sleep(2.2)  # it is asked every second, and written down half a second later
+        await until_it_is(lambda: version() == "2b")
         stop.set()
         await running
 
+    def version() -> str | None:
+        with store.connect(homes.system) as found:
+            laid = found.laid("rugs.read")
+        return laid.footing.versions["service"] if laid else None
+
     asyncio.run(deploy())
-    with store.connect(homes.system) as found:
-        laid = found.laid("rugs.read")
-    assert laid is not None
-    assert laid.footing.versions["service"] == "2b"
 
 
 RULES = """

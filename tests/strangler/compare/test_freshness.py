@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import closing, contextmanager
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 
-from strangler.compare import evidence, freshness
+from strangler.compare import freshness
 from strangler.compare.errors import CouldNotAsk
-from strangler.compare.evidence import Evidence
 from strangler.compare.freshness import Followed, Unfollowed
-from strangler.compare.live import Comparator
 from strangler.config import Config
 from strangler.control import gates
 from strangler.movement.follow import following
 from strangler.run.system import System
 from tests.strangler.compare.conftest import Project
+from tests.strangler.compare.test_live import compared
+from tests.strangler.servers import a_database, a_follower, sql, url_of
 
 Make = Callable[..., Project]
 
@@ -33,22 +30,13 @@ Make = Callable[..., Project]
 class Rows:
     """An owner's and a follower's database with a table of rugs, and a follower that goes step by step."""
 
-    def __init__(self, server: str, name: str, password: str) -> None:
-        parts = urlsplit(server)
-
-        def url(database: str, login: str = "") -> str:
-            host = parts.netloc.rpartition("@")[2]
-            netloc = f"{login}:{password}@{host}" if login else parts.netloc
-            return urlunsplit(parts._replace(netloc=netloc, path=f"/{database}"))
-
-        self.owner, self.follower = url(f"{name}_owner"), url(f"{name}_follower", name)
-        self.applier = url(f"{name}_follower", f"{name}_applier")
+    def __init__(self, owner: str, follower: str, applier: str) -> None:
+        self.owner, self.follower, self.applier = owner, follower, applier
         self._turn = threading.Lock()
         self._readers: dict[str, psycopg.Connection[Any]] = {}
 
     def write(self, statement: str = "UPDATE rug SET price = price + 1 WHERE id = 7") -> None:
-        with psycopg.connect(self.owner, autocommit=True) as connection:
-            connection.execute(statement)
+        sql(self.owner, statement)
 
     def price(self, url: str, number: int) -> int:
         with self._turn:
@@ -104,36 +92,28 @@ class Rows:
 
 
 @pytest.fixture(scope="module")
-def databases(server: str) -> Iterator[Rows]:
-    name, password = f"fresh_{secrets.token_hex(4)}", secrets.token_hex(8)
-    made = Rows(server, name, password)
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
-        connection.execute(f"CREATE ROLE {name}_applier LOGIN PASSWORD '{password}' IN ROLE {name}")
-        connection.execute(f"CREATE DATABASE {name}_owner")
-        connection.execute(f"CREATE DATABASE {name}_follower OWNER {name}")
-        try:
+def databases() -> Iterator[Rows]:
+    with (
+        a_follower(applier=True) as (role, password),
+        a_database("fresh_owner") as owner,
+        a_database("fresh_follower", owner=role) as follower,
+    ):
+        urls = url_of(owner), url_of(follower, f"{role}:{password}")
+        with closing(Rows(*urls, url_of(follower, f"{role}_applier:{password}"))) as made:
             yield made
-        finally:
-            made.close()
-            for statement in (
-                f"DROP DATABASE {name}_owner WITH (FORCE)",
-                f"DROP DATABASE {name}_follower WITH (FORCE)",
-                f"DROP ROLE {name}_applier",
-                f"DROP ROLE {name}",
-            ):
-                connection.execute(statement)
 
 
 @pytest.fixture
 def rows(databases: Rows) -> Rows:
     """Thirty rugs at the owner, and nothing at a follower that doesn't follow yet."""
     for url in (databases.owner, databases.follower):
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("SET client_min_messages = warning")
-            connection.execute("DROP TABLE IF EXISTS rug")
-            connection.execute("DROP SCHEMA IF EXISTS strangler_capture, strangler_movement CASCADE")
-            connection.execute("CREATE TABLE rug (id int PRIMARY KEY, price int)")
+        sql(
+            url,
+            "SET client_min_messages = warning",
+            "DROP TABLE IF EXISTS rug",
+            "DROP SCHEMA IF EXISTS strangler_capture, strangler_movement CASCADE",
+            "CREATE TABLE rug (id int PRIMARY KEY, price int)",
+        )
     databases.write("INSERT INTO rug SELECT n, 4990 + 37 * n FROM generate_series(1, 30) AS n")
     return databases
 
@@ -267,23 +247,6 @@ def shop(project: Make, rows: Rows) -> Callable[..., Project]:
     return make
 
 
-def compared(project: Project, rows: Rows) -> Evidence:
-    databases = project.system.databases | {"owner": rows.owner, "follower": rows.follower}
-    system = replace(project.system, databases=databases)
-
-    async def run() -> None:
-        stop, comparator = asyncio.Event(), Comparator(project.config, system)
-        running = asyncio.create_task(comparator.run(stop))
-        while any(project.system.capture_directory.iterdir()):
-            await asyncio.sleep(0.02)
-        await comparator.queue.join()
-        stop.set()
-        await running
-
-    asyncio.run(run())
-    return evidence.evidence(project.system, "rugs.read", since=None)
-
-
 @pytest.mark.parametrize("home", ["monolith", "service"])
 def test_a_stopped_follower_makes_answers_stale_and_not_different_and_holds(
     shop: Make, rows: Rows, home: str
@@ -293,7 +256,7 @@ def test_a_stopped_follower_makes_answers_stale_and_not_different_and_holds(
     rows.write()
     for number in (6, 7, 8):  # of which one differs: whether they are left out doesn't hang on that
         project.capture(f"/api/rugs/{number}/", home=home)
-    seen = compared(project, rows)
+    seen = compared(project, owner=rows.owner, follower=rows.follower)
     assert (seen.captured, seen.stale, seen.comparable, seen.different) == (3, 3, 0, 0)
 
     held = gates.coverage(project.config.capability("rugs.read"), SimpleNamespace(evidence=seen))  # type: ignore[arg-type]
@@ -307,10 +270,10 @@ def test_a_follower_that_comes_back_is_compared_again(shop: Make, rows: Rows) ->
     project = shop()
     rows.write()
     project.capture("/api/rugs/7/")
-    assert compared(project, rows).stale == 1
+    assert compared(project, owner=rows.owner, follower=rows.follower).stale == 1
     rows.catch_up()
     project.capture("/api/rugs/7/")
-    seen = compared(project, rows)
+    seen = compared(project, owner=rows.owner, follower=rows.follower)
     assert (seen.same, seen.stale) == (1, 1)
 
 
@@ -323,7 +286,7 @@ def test_under_constant_writes_nothing_differs_that_is_the_same(
     with rows.followed(), rows.written("UPDATE rug SET price = price + 1 WHERE id < 4"):
         for number in range(30):
             project.capture(f"/api/rugs/{1 + number % 6}/" if number % 3 else "/api/rugs/?page=1")
-        seen = compared(project, rows)
+        seen = compared(project, owner=rows.owner, follower=rows.follower)
     assert (seen.captured, seen.different) == (30, 0)
     assert seen.comparable > 10
 
@@ -337,7 +300,7 @@ def test_under_constant_writes_a_true_difference_is_found(
     with rows.followed(), rows.written("UPDATE rug SET price = price + 1 WHERE id < 4"):
         for number in range(20):
             project.capture(f"/api/rugs/{1 + number}/")
-        seen = compared(project, rows)
+        seen = compared(project, owner=rows.owner, follower=rows.follower)
     assert seen.different > 10  # those that nobody writes at the moment
     assert {(one.path, one.critical) for one in seen.fields if one.verdict == "different"} == {
         ("$.price", True)

@@ -23,6 +23,8 @@ from strangler.control.phases import MONOLITH
 from tests.strangler.compare.conftest import HOST, Project, everything
 from tests.strangler.compare.homes import token_for
 from tests.strangler.compare.test_replay import FINDINGS, LIST, located
+from tests.strangler.servers import sql
+from tests.waiting import until
 
 Make = Callable[..., Project]
 
@@ -34,18 +36,23 @@ def captured(project: Project, home: str = "monolith") -> int:
     return len(everything())
 
 
-async def compare_until_done(project: Project) -> None:
-    stop, comparator = asyncio.Event(), Comparator(project.config, project.system)
+async def compare_until_done(project: Project, **databases: str) -> None:
+    """The comparator, until nothing that was captured is left; `databases` are known to it besides."""
+    system = dataclasses.replace(project.system, databases=project.system.databases | databases)
+    stop, comparator = asyncio.Event(), Comparator(project.config, system)
     running = asyncio.create_task(comparator.run(stop))
-    while any(project.system.capture_directory.iterdir()):
-        await asyncio.sleep(0.02)
+    await until_it_is(lambda: not any(system.capture_directory.iterdir()))
     await comparator.queue.join()
     stop.set()
     await running
 
 
-def compared(project: Project) -> Evidence:
-    asyncio.run(compare_until_done(project))
+async def until_it_is(true: Callable[[], object]) -> None:
+    await asyncio.to_thread(until, true)
+
+
+def compared(project: Project, **databases: str) -> Evidence:
+    asyncio.run(compare_until_done(project, **databases))
     return evidence.evidence(project.system, "rugs.read", since=None)
 
 
@@ -143,6 +150,7 @@ def test_what_a_client_got_from_a_candidate_that_wavers_settles_since_the_contro
         homes.capture(f"/api/rugs/{number}/", home="service")
     seen = compared(homes)
     assert seen.settled > seen.different
+    assert seen.settled + seen.different + seen.same == seen.captured == 29
 
 
 def test_sessions_are_exchanged_once_and_tokens_passed_through(project: Make) -> None:
@@ -248,41 +256,53 @@ def test_the_recording_holds_what_was_seen_and_no_credential(project: Make) -> N
 
 def test_what_was_compared_while_the_database_was_away_is_stored_when_it_is_back(project: Make) -> None:
     async def outage(homes: Project) -> None:
-        stop, comparator = asyncio.Event(), Comparator(homes.config, homes.system)
+        comparator, stop = Flushing(homes.config, homes.system), asyncio.Event()
         running = asyncio.create_task(comparator.run(stop))
-        while not comparator.compared:
-            await asyncio.sleep(0.01)
+        await until_it_is(lambda: comparator.compared)
         comparator.system = dataclasses.replace(
             homes.system, databases={"control": "postgresql://nobody@127.0.0.1:1/none"}
         )
-        while any(homes.system.capture_directory.iterdir()):
-            await asyncio.sleep(0.02)
+        sql(homes.database, CUT_EVERYBODY_OFF)
+        homes.capture("/api/rugs/7/")
+        await until_it_is(lambda: not any(homes.system.capture_directory.iterdir()))
         await comparator.queue.join()
-        await asyncio.sleep(0.8)  # a flush fails
+        before = len(comparator.flushed)
+        await until_it_is(lambda: len(comparator.flushed) > before + 1)
+        assert not any(comparator.flushed[before:])
         comparator.system = homes.system
         homes.capture("/api/rugs/8/")
-        await asyncio.sleep(0.3)
+        await until_it_is(lambda: not any(homes.system.capture_directory.iterdir()))
+        await comparator.queue.join()
         stop.set()
         await running
 
     homes = project(bug="price")
-    homes.capture("/api/rugs/7/")
     asyncio.run(outage(homes))
     seen = evidence.evidence(homes.system, "rugs.read", since=None)
     assert (seen.captured, seen.different) == (2, 2)
+
+
+CUT_EVERYBODY_OFF = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+class Flushing(Comparator):
+    """Notes of every flush whether the database has taken it."""
+
+    flushed: tuple[bool, ...] = ()
+
+    async def _store(self, forget: bool) -> bool:
+        done = await super()._store(forget)
+        self.flushed = (*self.flushed, done)
+        return done
 
 
 def start(homes: Project, log: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "strangler.compare.live", "--root", str(homes.root)]
     with log.open("ab") as file:
         return subprocess.Popen(command, stderr=file, stdout=file)
-
-
-def wait_for(check: Callable[[], bool], log: Path) -> None:
-    deadline = time.monotonic() + 20
-    while not check():
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.05)
 
 
 def test_the_process_waits_for_a_system_compares_and_stops_cleanly(project: Make, tmp_path: Path) -> None:
@@ -295,7 +315,7 @@ def test_the_process_waits_for_a_system_compares_and_stops_cleanly(project: Make
                 assert child.poll() is None  # nothing is described yet: it waits
                 homes.system.save()
             homes.capture(f"/api/rugs/{round_}/")
-            wait_for(lambda: not any(homes.system.capture_directory.iterdir()), log)
+            until(lambda: not any(homes.system.capture_directory.iterdir()), said=log.read_text)
             child.send_signal(signal.SIGTERM)
             assert child.wait(10) == 0, log.read_text()
         finally:
@@ -317,17 +337,17 @@ def test_an_edited_file_is_noticed_and_a_broken_one_is_named(project: Make, tmp_
 
     try:
         homes.capture("/api/rugs/7/")
-        wait_for(lambda: verdicts() == {"different"}, log)
+        until(lambda: verdicts() == {"different"}, said=log.read_text)
         whole = (homes.root / "strangler.toml").read_text()
         (homes.root / "strangler.toml").write_text("[project")
-        wait_for(lambda: "Nothing is compared until that is mended" in log.read_text(), log)
+        until(lambda: "Nothing is compared until that is mended" in log.read_text(), said=log.read_text)
         (homes.root / "strangler.toml").write_text(
             whole
             + '\n[[compare.ignore]]\nroute = "*"\npath = "$.stock"\nreason = "moves"\nuntil = 2999-01-01\n'
         )
-        wait_for(lambda: log.read_text().count("Comparing what") == 2, log)
+        until(lambda: log.read_text().count("Comparing what") == 2, said=log.read_text)
         homes.capture("/api/rugs/7/")
-        wait_for(lambda: verdicts() == {"different", "ignored"}, log)
+        until(lambda: verdicts() == {"different", "ignored"}, said=log.read_text)
         child.send_signal(signal.SIGTERM)
         assert child.wait(10) == 0, log.read_text()
     finally:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
 from strangler import config as project
 from strangler.config import Config
@@ -20,6 +17,7 @@ from strangler.contracts import ledger
 from strangler.contracts.ledger import Ledger
 from strangler.contracts.pacts import canonical
 from strangler.run.system import System
+from tests.strangler.servers import a_database, sql, url_of
 
 HOME = Path(__file__).with_name("small_home.py")
 RUG = {"id": 7, "name": "Garish Rug", "price": "12.50"}
@@ -145,22 +143,15 @@ def rugs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rugs:
 
 @pytest.fixture(scope="session")
 def ledger_url() -> Iterator[str]:
-    url = os.environ["DATABASE_URL"]
-    name = f"test_strangler_contracts_{secrets.token_hex(4)}"
-    with psycopg.connect(url, autocommit=True) as server:
-        server.execute(f'CREATE DATABASE "{name}"')
-        parts = conninfo_to_dict(url)
-        user = f"{parts['user']}:{parts['password']}" if "password" in parts else str(parts.get("user", ""))
-        yield f"postgresql://{user}@{parts['host']}:{parts.get('port', 5432)}/{name}"
-        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    with a_database("contracts") as name:
+        yield url_of(name)
 
 
 @pytest.fixture
 def system(ledger_url: str, tmp_path: Path) -> Iterator[System]:
     """A running system of which nothing answers but its control database."""
     yield System(str(tmp_path), 0, "", "", {}, {"control": ledger_url}, {})
-    with psycopg.connect(ledger_url, autocommit=True) as database:
-        database.execute("DROP SCHEMA IF EXISTS strangler_contracts CASCADE")
+    sql(ledger_url, "DROP SCHEMA IF EXISTS strangler_contracts CASCADE")
 
 
 @pytest.fixture

@@ -52,6 +52,8 @@ def test_one_home_alone_may_be_asked(rugs: Rugs) -> None:
 def test_a_state_that_can_not_be_brought_about_is_a_failure_with_its_reason(rugs: Rugs) -> None:
     done = verify(rugs.config(failing="a rug exists"))
     assert red(done) == {("monolith", "bazaar", "a rug's price"), ("monolith", "museum", "a rug's name")}
+    reasons = {one for outcome in done.outcomes for found in outcome.findings.values() for one in found}
+    assert reasons == {"One or more of the setup state change handlers has failed"}
 
 
 # ── Nothing ran ──────────────────────────────────────────────────────────────────────────────────

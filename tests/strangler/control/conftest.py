@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psycopg
 import pytest
 from click.testing import CliRunner
-from psycopg.conninfo import conninfo_to_dict
 
 from strangler.config import Config
 from strangler.control import commands
@@ -21,29 +19,23 @@ from strangler.errors import StranglerError
 from strangler.run.system import System
 from tests.fakes.control_surroundings import FakeSurroundings
 from tests.strangler.control.wanted import a_system, only_catalog_read
+from tests.strangler.servers import a_database, sql, url_of
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture(scope="session")
 def control_url() -> Iterator[str]:
-    """An empty database beside the one that DATABASE_URL names."""
-    url = os.environ["DATABASE_URL"]
-    name = f"test_strangler_control_{os.getpid()}"
-    with psycopg.connect(url, autocommit=True) as server:
-        server.execute(f'CREATE DATABASE "{name}"')
-        parts = conninfo_to_dict(url) | {"dbname": name}
-        user = f"{parts['user']}:{parts['password']}" if "password" in parts else parts.get("user", "")
-        yield f"postgresql://{user}@{parts['host']}:{parts.get('port', 5432)}/{name}"
-        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    """An empty database."""
+    with a_database("control") as name:
+        yield url_of(name)
 
 
 @pytest.fixture
 def system(control_url: str, tmp_path: Path) -> Iterator[System]:
     """A system whose control database has no schema yet."""
     yield a_system(tmp_path, control_url)
-    with psycopg.connect(control_url, autocommit=True) as database:
-        database.execute("DROP SCHEMA IF EXISTS strangler_control CASCADE")
+    sql(control_url, "DROP SCHEMA IF EXISTS strangler_control CASCADE")
 
 
 @pytest.fixture

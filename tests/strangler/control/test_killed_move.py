@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from strangler.control.text import status as status_text
 from strangler.errors import StranglerError
 from strangler.run.system import System
 from tests.fakes.control_surroundings import NO_EVIDENCE, LastingSurroundings
+from tests.waiting import until
 
 PROJECT = Path(__file__).parents[3]
 FORWARD = ["0", "1", "2", "3", "publish", "4", "finish"]  # capture, follow, verify, publish, record
@@ -37,8 +37,8 @@ def kill(system: System, store: Store, tmp_path: Path):
             timeout=30,
         )
         assert child.returncode == -signal.SIGKILL, child.stderr.decode()
-        while store.operator("catalog.read"):
-            time.sleep(0.01)  # until its session has ended, status would call the move one that goes on
+        # Until its session has ended, status would call the move one that goes on.
+        until(lambda: not store.operator("catalog.read"))
 
     return kill
 

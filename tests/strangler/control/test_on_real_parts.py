@@ -1,19 +1,18 @@
-"""The control plane on a real Envoy, real databases and the real record of comparisons: nothing is faked."""
+"""The control plane on a real Envoy, real homes, databases and follower.
+
+What takes a day of traffic or a run of pacts to gather is made up: the evidence and the contracts.
+"""
 
 from __future__ import annotations
 
-import os
-import secrets
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
 from strangler.compare.footing import Footing, Laid
 from strangler.config import Capability, Config
@@ -27,6 +26,8 @@ from strangler.control.text import status as status_text
 from strangler.run.system import System
 from tests.fakes.control_surroundings import NOON, VERSIONS, FakeContracts, FakeEvidence
 from tests.strangler.envoy.edge import SHOP, Edge, shop
+from tests.strangler.servers import a_database, a_follower, sql, url_of
+from tests.waiting import until
 
 PROJECT = Path(__file__).parents[3]
 RUGS = "catalog.read"
@@ -49,36 +50,24 @@ class Loom:
 
 @pytest.fixture
 def loom(tmp_path: Path) -> Iterator[Loom]:
-    server = os.environ["DATABASE_URL"]
-    prefix = f"test_strangler_loom_{secrets.token_hex(4)}"
-    names = {one: f"{prefix}_{one}" for one in ("main", "catalog", "control")}
-    parts = conninfo_to_dict(server)
-    login = f"{parts['user']}:{parts['password']}" if "password" in parts else str(parts.get("user", ""))
-    address = f"{parts['host']}:{parts.get('port', 5432)}"
-    urls = {one: f"postgresql://{login}@{address}/{name}" for one, name in names.items()}
-    urls["catalog"] = f"postgresql://{prefix}:{prefix}@{address}/{names['catalog']}"
     (tmp_path / "strangler.toml").write_text(TEXT)
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE ROLE {prefix} LOGIN PASSWORD '{prefix}'")
-        for one, name in names.items():
-            connection.execute(f'CREATE DATABASE "{name}"' + (f" OWNER {prefix}" if one == "catalog" else ""))
-        try:
-            for one in ("main", "catalog"):
-                _run(urls[one], "CREATE TABLE catalog_rug (id bigint PRIMARY KEY, name text NOT NULL)")
-            _run(
-                urls["main"],
-                "INSERT INTO catalog_rug SELECT n, 'GARISH-RUG-' || n FROM generate_series(1, 500) n",
-            )
-            edge = Edge(tmp_path)
-            try:
-                yield Loom(edge, shop(tmp_path, text=TEXT), replace(edge.system, databases=urls))
-            finally:
-                edge.close()
-        finally:
-            for name in names.values():
-                connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-            connection.execute(f"DROP ROLE IF EXISTS {prefix}_applier")
-            connection.execute(f"DROP ROLE {prefix}")
+    with ExitStack() as until_there:
+        role, password = until_there.enter_context(a_follower(applier=False))
+        owners = {"main": "", "catalog": role, "control": ""}
+        names = {
+            one: until_there.enter_context(a_database(f"loom_{one}", owner=owner))
+            for one, owner in owners.items()
+        }
+        urls = {one: url_of(name) for one, name in names.items()}
+        urls["catalog"] = url_of(names["catalog"], f"{role}:{password}")
+        for one in ("main", "catalog"):
+            sql(urls[one], "CREATE TABLE catalog_rug (id bigint PRIMARY KEY, name text NOT NULL)")
+        sql(
+            urls["main"],
+            "INSERT INTO catalog_rug SELECT n, 'GARISH-RUG-' || n FROM generate_series(1, 500) n",
+        )
+        edge = until_there.enter_context(closing(Edge(tmp_path)))
+        yield Loom(edge, shop(tmp_path, text=TEXT), replace(edge.system, databases=urls))
 
 
 @pytest.fixture
@@ -151,9 +140,9 @@ def test_a_capability_moves_on_real_parts(loom: Loom) -> None:
 def test_a_row_that_differs_is_found_without_being_looked_for_and_holds_the_canary(loom: Loom) -> None:
     with at_desk(loom.config, loom.system, "anna@loom") as desk:
         transition.advance_at(desk, RUGS, SHADOW)
-        _run(loom.system.databases["catalog"], "UPDATE catalog_rug SET name = 'PLAIN-RUG' WHERE id = 7")
+        sql(loom.system.databases["catalog"], "UPDATE catalog_rug SET name = 'PLAIN-RUG' WHERE id = 7")
         ready = replace(desk, surroundings=WithEvidence(loom.config, loom.system))
-        _until(lambda: not desk.following(_rugs(desk)).round.equal)
+        until(lambda: not desk.following(_rugs(desk)).round.equal)
         with pytest.raises(GatesHeld, match=r"rows: .*catalog_rug \(7\) is different at the follower"):
             transition.advance_at(ready, RUGS, Phase("canary", 10))
 
@@ -164,17 +153,17 @@ def test_a_follower_that_dies_is_noticed_and_one_that_holds_says_why(
     with at_desk(loom.config, loom.system, "anna@loom") as desk:
         transition.advance_at(desk, RUGS, SHADOW)
         ready = replace(desk, surroundings=WithEvidence(loom.config, loom.system))
-        _run(loom.system.databases["main"], "ALTER TABLE catalog_rug ADD COLUMN knots int")
-        _run(loom.system.databases["main"], "UPDATE catalog_rug SET knots = 7")
-        _until(lambda: desk.following(_rugs(desk)).held)
+        sql(loom.system.databases["main"], "ALTER TABLE catalog_rug ADD COLUMN knots int")
+        sql(loom.system.databases["main"], "UPDATE catalog_rug SET knots = 7")
+        until(lambda: desk.following(_rugs(desk)).held)
         with pytest.raises(GatesHeld, match=r"follows: The follower holds: .*the follower lacks knots"):
             transition.advance_at(ready, RUGS, Phase("canary", 10))
         assert "the follower lacks knots (integer)" in " ".join(status_text(look(desk, RUGS)).split())
-        _run(loom.system.databases["catalog"], "ALTER TABLE catalog_rug ADD COLUMN knots int")
+        sql(loom.system.databases["catalog"], "ALTER TABLE catalog_rug ADD COLUMN knots int")
         follower()  # killed and started anew in the middle of it
         transition.advance_at(ready, RUGS, Phase("canary", 10), wait=30)
         rugs = "SELECT sum(knots) FROM catalog_rug"
-        _until(lambda: _run(loom.system.databases["catalog"], rugs) == [(3500,)])
+        until(lambda: sql(loom.system.databases["catalog"], rugs) == [(3500,)])
 
 
 @pytest.mark.usefixtures("follower")
@@ -184,13 +173,13 @@ def test_what_is_cancelled_follows_no_more_and_can_follow_again(loom: Loom) -> N
         transition.advance_at(desk, RUGS, SHADOW)
         done = transition.cancel_at(desk, RUGS)
         assert "catalog_rug follow no more" in done.effects[-1].detail
-        assert _run(main, "SELECT to_regnamespace('strangler_capture')::text") == [(None,)]
-        assert _run(main, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE '%strangler%'") == [(0,)]
-        _run(main, "UPDATE catalog_rug SET name = 'PLAIN-RUG' WHERE id = 7")
-        assert _run(catalog, "SELECT count(*) FROM catalog_rug") == [(500,)]
+        assert sql(main, "SELECT to_regnamespace('strangler_capture')::text") == [(None,)]
+        assert sql(main, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE '%strangler%'") == [(0,)]
+        sql(main, "UPDATE catalog_rug SET name = 'PLAIN-RUG' WHERE id = 7")
+        assert sql(catalog, "SELECT count(*) FROM catalog_rug") == [(500,)]
         assert transition.cancel_at(desk, RUGS).state == "done"
         transition.advance_at(desk, RUGS, SHADOW)
-        assert _run(catalog, "SELECT name FROM catalog_rug WHERE id = 7") == [("PLAIN-RUG",)]
+        assert sql(catalog, "SELECT name FROM catalog_rug WHERE id = 7") == [("PLAIN-RUG",)]
 
 
 def test_without_a_follower_the_move_fails_says_so_and_goes_on_with_one(
@@ -200,7 +189,7 @@ def test_without_a_follower_the_move_fails_says_so_and_goes_on_with_one(
     with at_desk(loom.config, loom.system, "anna@loom") as desk:
         with pytest.raises(TransitionFailed, match="The follower doesn't speak; see `strangler ps`"):
             transition.advance_at(desk, RUGS, SHADOW)
-        _run(loom.system.databases["main"], "UPDATE catalog_rug SET name = 'PLAIN-RUG' WHERE id = 7")
+        sql(loom.system.databases["main"], "UPDATE catalog_rug SET name = 'PLAIN-RUG' WHERE id = 7")
         assert desk.store.standing(RUGS).phase == MONOLITH
         monkeypatch.undo()
         request.getfixturevalue("follower")
@@ -209,15 +198,13 @@ def test_without_a_follower_the_move_fails_says_so_and_goes_on_with_one(
 
 def test_a_table_that_can_not_follow_is_shown_before_anything_is_done(loom: Loom) -> None:
     main = loom.system.databases["main"]
-    _run(main, "ALTER TABLE catalog_rug DROP CONSTRAINT catalog_rug_pkey")
+    sql(main, "ALTER TABLE catalog_rug DROP CONSTRAINT catalog_rug_pkey")
     with at_desk(loom.config, loom.system, "anna@loom") as desk:
-        assert "✗ tables" in status_text(look(desk, RUGS)) or "no primary key" in status_text(
-            look(desk, RUGS)
-        )
+        assert "no primary key" in status_text(look(desk, RUGS))
         with pytest.raises(GatesHeld, match="tables: The owner's table catalog_rug has no primary key"):
             transition.advance_at(desk, RUGS, SHADOW)
-        _run(main, "ALTER TABLE catalog_rug ADD PRIMARY KEY (id)")
-        _run(
+        sql(main, "ALTER TABLE catalog_rug ADD PRIMARY KEY (id)")
+        sql(
             main,
             """CREATE FUNCTION theirs() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
                CREATE TRIGGER "00_strangler_row" AFTER INSERT ON catalog_rug
@@ -225,7 +212,7 @@ def test_a_table_that_can_not_follow_is_shown_before_anything_is_done(loom: Loom
         )
         with pytest.raises(GatesHeld, match="has a trigger 00_strangler_row that isn't ours"):
             transition.advance_at(desk, RUGS, SHADOW)
-        assert _run(main, "SELECT to_regnamespace('strangler_capture')::text") == [(None,)]
+        assert sql(main, "SELECT to_regnamespace('strangler_capture')::text") == [(None,)]
 
 
 def test_a_service_that_is_not_there_holds_and_is_shown(loom: Loom) -> None:
@@ -262,16 +249,3 @@ def _is_away(desk: Desk) -> None:
 
 def _rugs(desk: Desk) -> Capability:
     return desk.capability(RUGS)
-
-
-def _until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline, "it didn't come to that"
-        time.sleep(0.1)
-
-
-def _run(url: str, statement: str) -> list[tuple]:
-    with psycopg.connect(url, autocommit=True) as connection:
-        cursor = connection.execute(statement)
-        return cursor.fetchall() if cursor.description else []

@@ -23,7 +23,9 @@ from strangler.config import Config, parse
 from strangler.control.phases import Phase
 from strangler.envoy import gateway
 from strangler.envoy.snapshot import Snapshot
+from strangler.run.postgres import free_port
 from strangler.run.system import System
+from tests.waiting import until
 
 PRODUCTS = "/api/catalog/products/"
 
@@ -64,13 +66,6 @@ def shop(root: Path, *, sample: float = 0.25, text: str = SHOP) -> Config:
 
 def at(phase: str) -> dict[str, Phase]:
     return {"catalog.read": Phase.parse(phase)}
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True)
@@ -240,13 +235,6 @@ class Edge:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client:
             await asyncio.gather(*(one(client, user) for user in range(users)))
         return seen
-
-
-def until(condition: Any, seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 def _listens(port: int) -> bool:

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.strangler.envoy.edge import PRODUCTS, Edge, until
+from tests.strangler.envoy.edge import PRODUCTS, Edge
+from tests.waiting import until
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.strangler.envoy.edge import PRODUCTS, Edge, Load, until
+from tests.strangler.envoy.edge import PRODUCTS, Edge, Load
+from tests.waiting import until
 
 
 def killed_under_load(edge: Edge, *, session: bool = True) -> Load:

@@ -13,8 +13,10 @@ from strangler.envoy import gateway
 from strangler.envoy.errors import GatewayUnreachable, SnapshotRefused
 from strangler.envoy.shelf import KEPT, Shelf
 from strangler.envoy.snapshot import RDS, Snapshot, of_resources
+from strangler.run.postgres import free_port
 from strangler.run.system import System
-from tests.strangler.envoy.edge import Edge, at, free_port, until
+from tests.strangler.envoy.edge import Edge, at
+from tests.waiting import until
 
 
 def live_version(edge: Edge) -> str:

@@ -98,7 +98,7 @@ def test_a_fence_that_stays_is_told_in_the_end_without_its_secret(edge: Edge) ->
     edge.owns("monolith", False)
     began = time.monotonic()
     reply = write(edge)
-    assert reply.status in (503, 504)
+    assert reply.status == 504
     assert 4 < time.monotonic() - began < 15
     assert reply.headers["x-strangler-fenced"] is None
 
@@ -110,7 +110,7 @@ def test_the_largest_body_that_is_kept_waits_and_a_larger_one_is_refused_at_once
     assert write(edge, body=b"x" * 1_000_000).status == 201
     edge.owns("monolith", False)
     began = time.monotonic()
-    assert write(edge, body=b"x" * 1_300_000).status in (503, 413)
+    assert write(edge, body=b"x" * 1_300_000).status == 503
     assert time.monotonic() - began < 2
 
 

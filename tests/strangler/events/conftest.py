@@ -7,14 +7,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
+
+from tests.strangler.servers import a_database, rabbit, url_of
 
 ROOT = Path(__file__).parents[3]
 NAMESPACE = f"test-{os.getpid()}-"
@@ -80,21 +81,9 @@ def a_shop(url: str, **settings: str) -> Iterator[Shop]:
 
 @pytest.fixture(scope="session")
 def database() -> Iterator[Callable[[str], str]]:
-    """Makes databases beside the one that DATABASE_URL names, and drops them."""
-    url, made = os.environ["DATABASE_URL"], []
-    with psycopg.connect(url, autocommit=True) as server:
-
-        def make(name: str) -> str:
-            name = f"test_events_{os.getpid()}_{name}"
-            server.execute(f'CREATE DATABASE "{name}"')
-            made.append(name)
-            parts = conninfo_to_dict(url)
-            user = f"{parts['user']}:{parts['password']}" if "password" in parts else parts.get("user", "")
-            return f"postgresql://{user}@{parts['host']}:{parts.get('port', 5432)}/{name}"
-
-        yield make
-        for name in made:
-            server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    """Makes empty databases, which are there until the end."""
+    with ExitStack() as until_the_end:
+        yield lambda purpose: url_of(until_the_end.enter_context(a_database(purpose)))
 
 
 @pytest.fixture(scope="session")
@@ -106,11 +95,7 @@ def urls(database: Callable[[str], str]) -> tuple[str, str]:
 @pytest.fixture(scope="session")
 def broker_url() -> Iterator[str]:
     """The broker that the environment names; everything of ours there is taken away at the end."""
-    url = os.environ.get("NAMED_BROKER_URL", "")
-    if not url.startswith("amqp"):
-        if os.environ.get("CI"):
-            pytest.fail("CI names no RabbitMQ in BROKER_URL, and these checks are RabbitMQ's.")
-        pytest.skip("BROKER_URL names no RabbitMQ; what is checked here is its behaviour")
+    url = rabbit()
     yield url
     with amqp(url) as channel:
         for name in QUEUES:

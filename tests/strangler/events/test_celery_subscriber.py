@@ -7,8 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -17,6 +16,7 @@ from kombu import Queue
 from tests.strangler.events import celery_app
 from tests.strangler.events.conftest import NAMESPACE, ROOT, Shop, a_shop, amqp
 from tests.strangler.events.delivering import seen
+from tests.waiting import until
 
 EVENTS, RUGS = 200, 20
 QUEUE = f"{NAMESPACE}accounting.prices"
@@ -72,13 +72,6 @@ def entered(subscriber: Shop) -> int:
     return subscriber.rows("SELECT count(*) FROM accounting_entry")[0][0]
 
 
-def until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 100
-    while not reached():
-        assert time.monotonic() < deadline, "the worker didn't get there"
-        time.sleep(0.05)
-
-
 @pytest.mark.timeout(300)
 def test_plain_celery_application_does_every_event_though_its_worker_is_killed(bridged, broker_url):
     publisher, subscriber = bridged
@@ -87,12 +80,12 @@ def test_plain_celery_application_does_every_event_though_its_worker_is_killed(b
     assert publisher("relay") == EVENTS
     with a_worker(subscriber, broker_url) as first:
         assert subscriber("consume") == "idle"
-        until(lambda: entered(subscriber) >= EVENTS // 8)
+        until(lambda: entered(subscriber) >= EVENTS // 8, within=100)
         os.killpg(first.pid, signal.SIGKILL)  # the worker and its pool, a session of their own
         first.wait()
     assert entered(subscriber) < EVENTS, "it was killed in the middle"
     with a_worker(subscriber, broker_url):
-        until(lambda: entered(subscriber) == EVENTS)
+        until(lambda: entered(subscriber) == EVENTS, within=100)
     last = dict(publisher.rows("SELECT rug, max(n) FROM rugs_change GROUP BY rug"))
     assert dict(subscriber.rows("SELECT rug, n FROM accounting_price")) == last
     assert len(last) == RUGS

@@ -13,6 +13,7 @@ import pytest
 
 from tests.strangler.events.conftest import Shop
 from tests.strangler.events.delivering import deliver, seen
+from tests.waiting import until
 
 SCHEMA = (Path(str(files("strangler.movement"))) / "ownership.sql").read_text()
 
@@ -85,10 +86,3 @@ def running(shop: Shop) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(10)
-
-
-def until(true: Callable[[], bool], within: float = 15) -> None:
-    deadline = time.monotonic() + within
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

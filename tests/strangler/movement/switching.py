@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,6 +18,8 @@ from strangler.movement.fence import SQLSTATES
 from strangler.movement.follow import following
 from strangler.movement.ownership import State
 from strangler.movement.switch import Side, Switch
+from tests.strangler.servers import sql
+from tests.waiting import until
 
 NAME = "rugs.write"
 TABLES = ("rug", "knot")
@@ -37,10 +39,7 @@ class Homes:
             begun.bench.close()
 
     def sql(self, home: str, *statements: str) -> list[tuple]:
-        with psycopg.connect(getattr(self, home).url, autocommit=True) as connection:
-            for statement in statements:
-                cursor = connection.execute(statement)
-            return cursor.fetchall() if cursor.description else []
+        return sql(getattr(self, home).url, *statements)
 
     def beliefs(self):
         return switch.beliefs(NAME, self.shop, self.service)
@@ -78,12 +77,11 @@ class Homes:
     def rows(self, home: str) -> dict[str, list[tuple]]:
         return {table: self.sql(home, f"SELECT t::text FROM {table} AS t ORDER BY 1") for table in TABLES}
 
-    def assert_equal(self, within: float = 10) -> None:
-        deadline = time.monotonic() + within
-        while (shop := self.rows("shop")) != (service := self.rows("service")):
-            if time.monotonic() > deadline:
-                assert shop == service
-            time.sleep(0.05)
+    def assert_equal(self) -> None:
+        until(
+            lambda: self.rows("shop") == self.rows("service"),
+            said=lambda: f"{self.rows('shop')} isn't {self.rows('service')}",
+        )
 
     @contextmanager
     def followed(self, tables: Sequence[str] = TABLES) -> Iterator[None]:
@@ -112,11 +110,8 @@ class Homes:
             thread.join()
         assert not failed
 
-    def wait_until_copied(self, tables: Sequence[str] = TABLES, within: float = 20) -> None:
-        deadline = time.monotonic() + within
-        while switch._not_followed(self.service, tables):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+    def wait_until_copied(self, tables: Sequence[str] = TABLES) -> None:
+        until(lambda: not switch._not_followed(self.service, tables))
 
     def follow_until(self, stop: threading.Event, tables: Sequence[str] = TABLES) -> None:
         here, _ = self.beliefs()
@@ -161,19 +156,18 @@ class Writers:
             while not stop.is_set():
                 number, began = next(self.numbers), time.monotonic()
                 for home, connection in itertools.cycle((("shop", shop), ("service", service))):
-                    with suppress(psycopg.errors.RaiseException):
-                        try:
-                            with connection.transaction():
-                                connection.execute(
-                                    "INSERT INTO rug (id, sku, price) VALUES (%s, %s, 1)",
-                                    [number, f"W{number}"],
-                                )
-                                connection.execute("INSERT INTO knot (rug_id) VALUES (%s)", [number])
-                            self.accepted[number] = home
-                            break
-                        except psycopg.Error as error:
-                            if error.sqlstate not in SQLSTATES:
-                                raise
+                    try:
+                        with connection.transaction():
+                            connection.execute(
+                                "INSERT INTO rug (id, sku, price) VALUES (%s, %s, 1)",
+                                [number, f"W{number}"],
+                            )
+                            connection.execute("INSERT INTO knot (rug_id) VALUES (%s)", [number])
+                        self.accepted[number] = home
+                        break
+                    except psycopg.Error as error:
+                        if error.sqlstate not in SQLSTATES:
+                            raise
                     if stop.is_set():
                         return
                     time.sleep(0.002)

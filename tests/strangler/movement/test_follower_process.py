@@ -6,7 +6,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from strangler.movement import applier
 from strangler.movement.errors import CopyRefused
 from strangler.movement.operations import begin_to_follow
 from strangler.run.system import System
+from tests.waiting import until
 
 TOML = """
 [project]
@@ -40,13 +40,6 @@ routes = ["GET /rugs/"]
 tables = ["rug"]
 """
 ROWS = "SELECT t::text FROM rug AS t ORDER BY 1"
-
-
-def until(condition, seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it didn't come to that"
-        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 
 from strangler.movement.errors import FollowFailed
 from strangler.movement.follow import following
+from tests.waiting import until
 
 RUG = "CREATE TABLE rug (id int PRIMARY KEY, sku text NOT NULL UNIQUE, price numeric)"
 RUGS = "INSERT INTO rug SELECT n, 'GARISH-RUG-' || n, n FROM generate_series({}, {}) AS n"
@@ -54,7 +55,7 @@ def kill_in(pair, method: str, times: int, *writes: str) -> None:
         [sys.executable, "-c", FOLLOW, pair.owner, pair.applier, method, str(times)], stdout=subprocess.PIPE
     ) as child:
         if writes:
-            wait_for_all(pair)
+            until(lambda: follows_all(pair))
             pair.on_owner(*writes)
         assert child.stdout is not None
         assert child.stdout.readline() == b"there\n"
@@ -62,16 +63,11 @@ def kill_in(pair, method: str, times: int, *writes: str) -> None:
     assert child.returncode == -signal.SIGKILL
 
 
-def wait_for_all(pair) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            if pair.on_follower("SELECT state FROM strangler_movement.followed") == [("following",)]:
-                return
-        except psycopg.errors.UndefinedTable:
-            pass
-        time.sleep(0.05)
-    raise AssertionError("the follower didn't get there")
+def follows_all(pair) -> bool:
+    try:
+        return pair.on_follower("SELECT state FROM strangler_movement.followed") == [("following",)]
+    except psycopg.errors.UndefinedTable:
+        return False
 
 
 def test_killed_in_the_middle_of_the_backfill_it_goes_on_after_the_last_chunk(rugs):

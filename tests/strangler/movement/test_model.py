@@ -103,9 +103,8 @@ class Life(RuleBasedStateMachine):
     def leave(self, who: str, undoing: bool) -> None:
         """An operator is killed, or undoes what was begun: perhaps late, when others have decided."""
         if found := self.operators.pop(who, None):
-            with suppress(MovementError):
-                if undoing:
-                    switch.undo(found[0])
+            if undoing:
+                switch.undo(found[0])
             found[0].bench.close()
 
     @rule(only_late=some.booleans())
@@ -158,8 +157,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def close_stream(self) -> None:
         self.stream = None
-        with suppress(MovementError):
-            self.stream_until.close()
+        self.stream_until.close()
 
     @rule(hours=some.sampled_from([-1, 1]))
     def clock_jumps(self, hours: int) -> None:

@@ -14,8 +14,8 @@ from strangler.movement.state import follow_state
 from strangler.movement.verifier import Verifier, one_round, rounds_without_end
 from strangler.movement.verify import Pace, resend, verify
 from strangler.movement.word import Word
-from tests.strangler.movement.test_follower_process import until
 from tests.strangler.movement.test_verify import CORRUPTIONS, TABLES, followed, rugs, written
+from tests.waiting import until
 
 __all__ = ["rugs"]  # a fixture
 

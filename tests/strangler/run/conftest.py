@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,11 +19,11 @@ from strangler.config import Config
 from strangler.run import board, session, sweep
 from strangler.run.board import Board
 from strangler.run.system import STATE_DIRECTORY, System
+from tests.waiting import PATIENCE, until
 
 HERE = Path(__file__).parent
 SMALL = (str(HERE / "small_system.py"),)
 SERVER = str(HERE / "server.py")
-PATIENCE = 30.0  # seconds for anything that is awaited here
 
 HEAD = """
 [project]
@@ -49,14 +48,6 @@ needs = [{needs}]
 prepare = [{prepare}]
 env = {{ NAME = "{name}", ORDER_FILE = "{{root}}/order" }}
 """
-
-
-def until(true: Callable[[], object]) -> None:
-    """Wait for something; fail when it doesn't come."""
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, "it didn't happen in time"
-        time.sleep(0.02)
 
 
 @dataclass

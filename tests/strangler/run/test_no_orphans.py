@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from strangler.run import board, session, sweep
 from strangler.run.launch import prepare_state
+from tests.waiting import PATIENCE, until
 
-from .conftest import PATIENCE, SMALL, Project, serving, until
+from .conftest import SMALL, Project, serving
 
 GRANDCHILDREN = 2
 
@@ -110,7 +111,8 @@ def test_reused_group_number_is_left_alone() -> None:
     recorded_earlier = {stranger.pid: found.started - 1}
 
     assert sweep.members("no-run", recorded_earlier) == []
-    assert sweep.members("no-run", {stranger.pid: found.started}) == [sweep.stat(stranger.pid)]
+    (left,) = sweep.members("no-run", {stranger.pid: found.started})
+    assert (left.pid, left.started) == (stranger.pid, found.started)
     stranger.kill()
     stranger.wait()
 

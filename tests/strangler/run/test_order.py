@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable
 
 from strangler.run import session
+from tests.waiting import until
 
-from .conftest import SMALL, Project, serving, until
+from .conftest import SMALL, Project, serving
 
 
 def test_what_is_needed_starts_first_and_stops_last(make_project: Callable[..., Project]) -> None:

@@ -13,8 +13,9 @@ import pytest
 
 from strangler import config as configuration
 from strangler.run import databases, postgres, session, sweep
+from tests.waiting import PATIENCE, until
 
-from .conftest import HEAD, PATIENCE, SMALL, Project, until
+from .conftest import HEAD, SMALL, Project
 
 DATABASES = """
 [databases.shop]

@@ -10,8 +10,9 @@ import pytest
 
 from strangler.run import session
 from strangler.run.supervisor import FIRST_DELAY, LAST_DELAY, PROVEN_AFTER, Backoff
+from tests.waiting import until
 
-from .conftest import HEAD, Project, serving, until
+from .conftest import HEAD, Project, serving
 
 
 def test_killed_program_serves_again_on_its_port(make_project: Callable[..., Project]) -> None:

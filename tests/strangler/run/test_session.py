@@ -14,8 +14,9 @@ import pytest
 from strangler.run import session
 from strangler.run.ports import PortTaken
 from strangler.run.session import running_system
+from tests.waiting import PATIENCE, until
 
-from .conftest import HEAD, PATIENCE, SMALL, Project, serving, until
+from .conftest import HEAD, SMALL, Project, serving
 
 
 def test_second_start_finds_the_first(make_project: Callable[..., Project]) -> None:

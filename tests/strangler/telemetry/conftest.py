@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.strangler.events.conftest import amqp, database
+from tests.strangler.servers import rabbit
 from tests.strangler.telemetry.world import World
 
 __all__ = ["database"]  # a fixture of theirs
@@ -33,11 +34,7 @@ def embedded(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
 @pytest.fixture(scope="module")
 def brokered(database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Gateway, shop, relay, RabbitMQ and consumer."""
-    broker = os.environ.get("NAMED_BROKER_URL", "")
-    if not broker.startswith("amqp"):
-        if os.environ.get("CI"):
-            pytest.fail("CI names no RabbitMQ in BROKER_URL, and a trace passes through it here.")
-        pytest.skip("BROKER_URL names no RabbitMQ; what is checked here passes through it")
+    broker = rabbit()
     environment = {
         "DATABASE_URL": database("traced_brokered"), "EVENTS_BROKER_URL": broker,
         "EVENTS_NAMESPACE": NAMESPACE,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.strangler.envoy.edge import until
 from tests.strangler.telemetry.world import World
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")

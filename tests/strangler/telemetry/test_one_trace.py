@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from strangler.cli import strangler
-from tests.strangler.envoy.edge import until
 from tests.strangler.telemetry.world import World
+from tests.waiting import until
 
 ASKED = "shop: POST /rugs/<str:rug>/<int:n>/"
 HANDLED = "consumer: handle rugs.price_changed"

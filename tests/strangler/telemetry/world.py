@@ -18,11 +18,12 @@ import psycopg
 
 from strangler.config import Config, parse
 from strangler.envoy import gateway
+from strangler.run.postgres import free_port
 from strangler.run.system import System
 from strangler.telemetry import tracing
 from strangler.telemetry.spans import Span
 from strangler.telemetry.store import Store
-from tests.strangler.envoy.edge import free_port, until
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[3]
 TOML = """
@@ -96,7 +97,7 @@ class World:
             "--no-ws", "--blocking-threads", "2", "--workers", self.environment.get("WORKERS", "1"),
             "tests.strangler.telemetry.project.urls:application",
         )  # fmt: skip
-        until(lambda: self._answers(port, "/health/ready"), 20)
+        until(lambda: self._answers(port, "/health/ready"))
 
     def _start_gateway(self) -> None:
         gateway.prepare(self.config, self.system, {})

@@ -7,12 +7,11 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
-import psycopg
-
 from tests.strangler.events.conftest import Shop, a_shop
 from tests.strangler.events.fire.burning import Server
 from tests.strangler.events.fire.servers import a_server
 from tests.strangler.events.rabbit import a_node
+from tests.strangler.servers import sql
 
 Ground = tuple[Shop, Shop, Server]
 
@@ -46,7 +45,5 @@ WAYS: dict[str, Callable[[], AbstractContextManager[Ground]]] = {"broker": by_br
 
 def _databases(url: Callable[[str], str]) -> list[str]:
     names = [f"{side}_{secrets.token_hex(3)}" for side in ("publisher", "subscriber")]
-    with psycopg.connect(url("postgres"), autocommit=True) as server:
-        for name in names:
-            server.execute(f'CREATE DATABASE "{name}"')
+    sql(url("postgres"), *(f"CREATE DATABASE {name}" for name in names))
     return [url(name) for name in names]
