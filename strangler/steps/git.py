@@ -131,7 +131,7 @@ class Repository:
     def update_refs(self, wanted: Mapping[str, str], seen: Mapping[str, str], reason: str) -> None:
         """Point references at objects, all or none; refused if one has moved since it was `seen`.
 
-        Everything is handed over at once: git goes on to the end even if we are killed meanwhile.
+        Killed meanwhile, either all have moved or none.
         """
         lines = ["start"]
         lines += [f"update {name} {one} {seen.get(name, ZERO)}" for name, one in sorted(wanted.items())]
