@@ -28,6 +28,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
+from strangler.chassis.jose import claims_of
 from strangler.chassis.ownership import Beliefs, Unit, is_first_owner
 from strangler.chassis.problems import MEDIA_TYPE, problem
 
@@ -70,7 +71,7 @@ def sign(position: Position, key: OctKey, *, lifetime: int = LIFETIME) -> str:
 def read(text: str, key: OctKey) -> Position | None:
     """The position that a client carries; None for one that is forged, expired or broken."""
     try:
-        claims = jwt.decode(text, key, algorithms=[ALGORITHM]).claims
+        claims = claims_of(text, key, ALGORITHM)
         jwt.JWTClaimsRegistry(
             leeway=LEEWAY, aud={"essential": True, "value": AUDIENCE}, exp={"essential": True}
         ).validate(claims)
