@@ -248,6 +248,11 @@ class Config:
     telemetry: Telemetry
     load: Load
 
+    @property
+    def reads(self) -> Mapping[str, Capability]:
+        """The capabilities whose answers are compared, by name."""
+        return {name: one for name, one in self.capabilities.items() if one.kind == "read"}
+
     def capability(self, name: str) -> Capability:
         """The capability of that name; UsageError names those that exist."""
         try:
