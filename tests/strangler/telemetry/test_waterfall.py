@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from strangler.cli import strangler
-from strangler.errors import StranglerError
+from strangler.errors import StranglerError, UsageError
 from strangler.telemetry import page, waterfall
 from strangler.telemetry.spans import Happening, Span
 from strangler.telemetry.store import Store
@@ -74,6 +74,25 @@ def test_a_span_whose_parent_is_missing_is_shown_and_says_so() -> None:
     assert not rows["h"].orphan
 
 
+def test_spans_whose_parents_lead_in_a_circle_are_shown_below_the_first_of_them() -> None:
+    circle = [
+        span("j", "l", "sender", "second", 12, 20),
+        span("k", "j", "sender", "third", 14, 16),
+        span("l", "k", "sender", "first", 11, 30),
+        span("m", "k", "sender", "beside", 10, 11),
+        span("n", "n", "sender", "its own parent", 40, 41),
+    ]
+    shown = waterfall.build([*ORDER, *circle])
+    depths = {row.span.id: row.depth for row in shown.rows}
+    assert [depths[one] for one in "ljkmn"] == [0, 1, 2, 3, 0]
+    assert len(shown.rows) == len(ORDER) + len(circle)
+
+
+def test_a_long_chain_is_followed_to_its_end() -> None:
+    chain = [span(str(n), str(n - 1), "relay", "handle", n, n + 5) for n in range(3000)]
+    assert waterfall.build(chain).rows[-1].depth == 2999
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "strangler.toml").write_text(TOML)
@@ -119,6 +138,13 @@ def test_the_page_stands_alone_and_shows_what_is_in_a_span(root: Path, tmp_path:
     assert html.count("<details") == len(ORDER)
     assert "handle ordering.order_placed" in html
     assert "http" not in html.replace("http.", "")  # nothing is fetched
+
+
+def test_a_page_that_cannot_be_written_is_a_request_that_is_wrong(root: Path, tmp_path: Path) -> None:
+    refused = run(root, TRACE, "--html", str(tmp_path / "nowhere" / "trace.html")).exception
+    assert isinstance(refused, UsageError)
+    assert "can't be written" in str(refused)
+    assert "No such file or directory" in str(refused)
 
 
 def test_what_is_in_a_span_is_text_on_the_page() -> None:
