@@ -109,3 +109,13 @@ def test_one_process_of_a_trace(root: Path) -> None:
     assert [
         json.loads(line)["event"] for line in logs(root, "shop", "--trace", "7" * 32, "--json").splitlines()
     ] == ["placed"]
+
+
+def test_the_order_of_time_goes_on_past_midnight_and_below_the_millisecond(root: Path) -> None:
+    times = {"shop": "2026-11-27T00:00:00.100+00:00", "consumer": "2026-11-26T23:59:59.900Z"}
+    times |= {"relay": "2026-11-27T00:00:00.100900+00:00", "gateway": "2026-11-27T01:00:00.1005+01:00"}
+    for name, time in times.items():
+        line = {"time": time, "level": "info", "logger": name, "event": "x", "trace": "8" * 32}
+        (root / ".strangler" / "logs" / f"{name}.log").write_text(json.dumps(line) + "\n")
+    lines = logs(root, "--trace", "8" * 32, "--json").splitlines()
+    assert [json.loads(line)["process"] for line in lines] == ["consumer", "shop", "gateway", "relay"]
