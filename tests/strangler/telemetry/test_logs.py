@@ -51,6 +51,21 @@ def test_a_password_in_an_address_is_hidden(logger: tuple[logging.Logger, io.Str
     assert json.loads(logger[1].getvalue())["event"] == "lost amqp://guest:***@rabbit:5672//"
 
 
+def test_an_extra_hides_no_field_and_is_not_hidden_by_one(logger: tuple[logging.Logger, io.StringIO]) -> None:
+    extra = {"level": "low", "event": "wedding", "time": None, "error": "none", "trace": "7" * 32}
+    try:
+        raise LookupError("no rug")
+    except LookupError:
+        logger[0].exception("sold", extra=extra | {"broker": "amqp://guest:sesame@rabbit:5672//"})
+    line = json.loads(logger[1].getvalue())
+    assert (line["level"], line["event"], line["time"][:2]) == ("error", "sold", "20")
+    assert "LookupError" in line["error"]
+    assert line.items() >= {
+        "extra_level": "low", "extra_event": "wedding", "extra_time": None, "extra_error": "none",
+        "trace": "7" * 32, "broker": "amqp://guest:***@rabbit:5672//",
+    }.items()  # fmt: skip
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "strangler.toml").write_text(TOML)
