@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strangler import toml
+from strangler.chassis.writing import SAFE_METHODS
 from strangler.contracts import declared
 from strangler.contracts.declared import Contracts
 from strangler.control.phases import PHASES, Phase
@@ -20,7 +21,6 @@ from strangler.toml import Table
 
 FILE_NAME = "strangler.toml"
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
-SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 # Django's path converters, as regular expressions (django.urls.converters).
 CONVERTERS = {

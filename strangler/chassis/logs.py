@@ -3,8 +3,8 @@
     LOGGING = {"formatters": {"json": {"()": "strangler.chassis.logs.JSONFormatter"}}, ...}
 
 It is the standard library's logging; whoever logs needs to know nothing of this. `extra={"order": 7}` becomes
-a field of its own if its value is plain; one that is called as a field which is there already is `extra_level`
-or the like. A password in a URL is hidden; other secrets belong in no message.
+a field of its own if its value is plain, and `extra_order` where there is a field of that name already. A
+password in a URL is hidden; other secrets belong in no message.
 """
 
 from __future__ import annotations
