@@ -4,7 +4,7 @@ The monolith signs tokens (`sign`) for its sessions; the gateway sends them upst
 into a `Caller` with `TokenAuthentication`. What a service knows of its callers is what the token says.
 
 Settings: IDENTITY_JWKS_URL, where the public keys are (http, https or file); IDENTITY_ISSUER and
-IDENTITY_AUDIENCE, what a token must say about itself ("marketplace" if they aren't set).
+IDENTITY_AUDIENCE, what a token must say about itself, the same in every home.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.request import Request
 
 from strangler.chassis.jose import claims_of, header_of
+from strangler.chassis.required import required
 
 ALGORITHM = "ES256"
 LEEWAY = 5  # seconds that two machines' clocks may differ by
@@ -75,8 +76,8 @@ def sign(caller: Caller, key: ECKey, *, lifetime: int) -> str:
     """A token for the caller that is good for `lifetime` seconds."""
     now = int(time.time())
     claims = {
-        "iss": _setting("IDENTITY_ISSUER"),
-        "aud": _setting("IDENTITY_AUDIENCE"),
+        "iss": required("IDENTITY_ISSUER"),
+        "aud": required("IDENTITY_AUDIENCE"),
         "sub": caller.subject,
         "role": caller.role,
         "sellers": list(caller.sellers),
@@ -92,8 +93,8 @@ def verify(token: str, keys: KeySet) -> Caller:
     claims = claims_of(token, keys, ALGORITHM)
     jwt.JWTClaimsRegistry(
         leeway=LEEWAY,
-        iss={"essential": True, "value": _setting("IDENTITY_ISSUER")},
-        aud={"essential": True, "value": _setting("IDENTITY_AUDIENCE")},
+        iss={"essential": True, "value": required("IDENTITY_ISSUER")},
+        aud={"essential": True, "value": required("IDENTITY_AUDIENCE")},
         sub={"essential": True},
         exp={"essential": True},
     ).validate(claims)
@@ -106,10 +107,6 @@ def verify(token: str, keys: KeySet) -> Caller:
 
 def _are_ids(value: Any) -> bool:
     return isinstance(value, list) and all(type(one) is int for one in value)
-
-
-def _setting(name: str) -> str:
-    return str(getattr(settings, name, "marketplace"))
 
 
 class PublicKeys:
