@@ -6,6 +6,6 @@ from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "monolith.settings")
 
-app = Celery("monolith")
+app = Celery("monolith", task_cls="strangler.chassis.fence.tasks:FencedTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strangler import toml
+from strangler.chassis.writing import SAFE_METHODS
 from strangler.contracts import declared
 from strangler.contracts.declared import Contracts
 from strangler.control.phases import PHASES, Phase
@@ -20,7 +21,6 @@ from strangler.toml import Table
 
 FILE_NAME = "strangler.toml"
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
-SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 # Django's path converters, as regular expressions (django.urls.converters).
 CONVERTERS = {
@@ -247,6 +247,11 @@ class Config:
     contracts: Contracts
     telemetry: Telemetry
     load: Load
+
+    @property
+    def reads(self) -> Mapping[str, Capability]:
+        """The capabilities whose answers are compared, by name."""
+        return {name: one for name, one in self.capabilities.items() if one.kind == "read"}
 
     def capability(self, name: str) -> Capability:
         """The capability of that name; UsageError names those that exist."""

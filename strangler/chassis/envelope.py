@@ -19,10 +19,10 @@ from typing import Any, ClassVar, Protocol
 from cloudevents.core.bindings.rabbitmq import RabbitMQMessage, from_rabbitmq_event, to_binary_event
 from cloudevents.core.exceptions import BaseCloudEventException
 from cloudevents.core.v1.event import CloudEvent
-from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 
 from strangler.chassis import trace
+from strangler.chassis.required import required
 
 MAX_BYTES = 256 * 1024  # of an event's data; what is larger belongs in a store, with its address in the event
 MAX_NAME = 200  # characters of an id, a key or a type
@@ -112,7 +112,7 @@ def write(event: Announcement, *, traceparent: str | None = None) -> tuple[Envel
         "specversion": "1.0",
         "id": str(uuid.uuid4()),
         # Of the context, not of the home: it stays the same when the context moves.
-        "source": f"/{getattr(settings, 'EVENTS_SOURCE', 'marketplace')}/{context}",
+        "source": f"/{required('EVENTS_SOURCE')}/{context}",
         "type": event.type,
         "time": datetime.now(UTC),
         "datacontenttype": JSON_TYPE,

@@ -28,8 +28,10 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
+from strangler.chassis.jose import claims_of
 from strangler.chassis.ownership import Beliefs, Unit, is_first_owner
 from strangler.chassis.problems import MEDIA_TYPE, problem
+from strangler.chassis.writing import SAFE_METHODS, changes_rows
 
 COOKIE, HEADER = "strangler-written", "x-written"
 BEHIND = "x-strangler-behind"  # the gateway asks the owner instead, and takes it away from what clients say
@@ -38,7 +40,6 @@ AUDIENCE = "position"
 LEEWAY = 5  # seconds that two machines' clocks may differ by
 LIFETIME = 300  # seconds that a client's reads are held to its write; a follower is hardly ever later
 CAPTURE_ASKED = 5.0  # seconds between two questions whether changes are captured here
-SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 WAIT, LOOK = 1.0, 0.02  # seconds that a first owner waits for its follower, and between two looks
 
 Answer = Callable[[HttpRequest], HttpResponse]
@@ -70,7 +71,7 @@ def sign(position: Position, key: OctKey, *, lifetime: int = LIFETIME) -> str:
 def read(text: str, key: OctKey) -> Position | None:
     """The position that a client carries; None for one that is forged, expired or broken."""
     try:
-        claims = jwt.decode(text, key, algorithms=[ALGORITHM]).claims
+        claims = claims_of(text, key, ALGORITHM)
         jwt.JWTClaimsRegistry(
             leeway=LEEWAY, aud={"essential": True, "value": AUDIENCE}, exp={"essential": True}
         ).validate(claims)
@@ -120,8 +121,8 @@ class WrittenMiddleware:
 class _Written:
     """The numbers of a request's transactions that wrote and committed.
 
-    A statement that may write is followed by the question for the transaction's number, once in each; reads
-    cost nothing. What a SELECT of a function writes isn't seen, and neither is COPY.
+    A statement that changes rows is followed by the question for the transaction's number, once in each;
+    reads cost nothing. What a SELECT of a function writes isn't seen, and neither is a cursor's `copy`.
     """
 
     def __init__(self, capture: _Capture) -> None:
@@ -129,7 +130,7 @@ class _Written:
         self._capture = capture
 
     def __call__(self, execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
-        if not _may_write(sql) or not self._capture.is_on():
+        if not changes_rows(sql) or not self._capture.is_on():
             return execute(sql, params, many, context)
         # A statement of its own is a transaction of its own; this one lets us ask for its number.
         with transaction.atomic(savepoint=False) if not connection.in_atomic_block else nullcontext():
@@ -157,16 +158,6 @@ class _Commit:
 
     def __call__(self) -> None:
         self.xids.append(self.xid)
-
-
-def _may_write(sql: Any) -> bool:
-    if not isinstance(sql, str):
-        return True
-    first = re.match(r"[\s(]*(\w*)", sql)
-    word = first[1].upper() if first else ""
-    if word == "WITH":
-        return bool(re.search(r"\b(INSERT|UPDATE|DELETE|MERGE)\b", sql, re.IGNORECASE))
-    return word in ("INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE")
 
 
 class _Capture:
@@ -229,7 +220,7 @@ class BehindMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         carried = request.headers.get(HEADER) or request.COOKIES.get(COOKIE)
-        position = read(carried, signing_key()) if carried and request.method in SAFE else None
+        position = read(carried, signing_key()) if carried and request.method in SAFE_METHODS else None
         if position and not self._has(position):
             if not is_first_owner():
                 return _behind()

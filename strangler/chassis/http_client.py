@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 
 from strangler.chassis.fence import footprint
+from strangler.chassis.writing import SAFE_METHODS
 
-SAFE = ("GET", "HEAD", "OPTIONS")
 WORTH_ANOTHER_TRY = (502, 503, 504)
 CONNECT_WITHIN = 1.0  # seconds
 ANSWER_WITHIN = 3.0  # seconds
@@ -30,7 +30,7 @@ class Retries(httpx.BaseTransport):
         self._inner, self._attempts = inner, attempts
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if request.method not in SAFE:
+        if request.method not in SAFE_METHODS:
             footprint.reached_out(f"{request.method} {request.url} was sent")
             return self._inner.handle_request(request)
         with footprint.only_asking():

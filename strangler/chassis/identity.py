@@ -4,7 +4,7 @@ The monolith signs tokens (`sign`) for its sessions; the gateway sends them upst
 into a `Caller` with `TokenAuthentication`. What a service knows of its callers is what the token says.
 
 Settings: IDENTITY_JWKS_URL, where the public keys are (http, https or file); IDENTITY_ISSUER and
-IDENTITY_AUDIENCE, what a token must say about itself ("marketplace" if they aren't set).
+IDENTITY_AUDIENCE, what a token must say about itself, the same in every home.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import json
 import threading
 import time
 import urllib.parse
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,9 @@ from joserfc.jwk import ECKey, KeySet
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.request import Request
+
+from strangler.chassis.jose import claims_of, header_of
+from strangler.chassis.required import required
 
 ALGORITHM = "ES256"
 LEEWAY = 5  # seconds that two machines' clocks may differ by
@@ -74,8 +76,8 @@ def sign(caller: Caller, key: ECKey, *, lifetime: int) -> str:
     """A token for the caller that is good for `lifetime` seconds."""
     now = int(time.time())
     claims = {
-        "iss": _setting("IDENTITY_ISSUER"),
-        "aud": _setting("IDENTITY_AUDIENCE"),
+        "iss": required("IDENTITY_ISSUER"),
+        "aud": required("IDENTITY_AUDIENCE"),
         "sub": caller.subject,
         "role": caller.role,
         "sellers": list(caller.sellers),
@@ -88,11 +90,11 @@ def sign(caller: Caller, key: ECKey, *, lifetime: int) -> str:
 
 def verify(token: str, keys: KeySet) -> Caller:
     """The caller that a token names. Raises JoseError, or ValueError for claims of the wrong shape."""
-    claims = jwt.decode(token, keys, algorithms=[ALGORITHM]).claims
+    claims = claims_of(token, keys, ALGORITHM)
     jwt.JWTClaimsRegistry(
         leeway=LEEWAY,
-        iss={"essential": True, "value": _setting("IDENTITY_ISSUER")},
-        aud={"essential": True, "value": _setting("IDENTITY_AUDIENCE")},
+        iss={"essential": True, "value": required("IDENTITY_ISSUER")},
+        aud={"essential": True, "value": required("IDENTITY_AUDIENCE")},
         sub={"essential": True},
         exp={"essential": True},
     ).validate(claims)
@@ -105,10 +107,6 @@ def verify(token: str, keys: KeySet) -> Caller:
 
 def _are_ids(value: Any) -> bool:
     return isinstance(value, list) and all(type(one) is int for one in value)
-
-
-def _setting(name: str) -> str:
-    return str(getattr(settings, name, "marketplace"))
 
 
 class PublicKeys:
@@ -197,10 +195,5 @@ class TokenAuthentication(BaseAuthentication):
 
 def key_id(token: str) -> str | None:
     """The id of the key that a token says it is signed with. Raises JoseError, or ValueError."""
-    header: Sequence[str] = token.split(".")
-    if len(header) != 3:
-        raise ValueError("A token has three parts.")
-    from joserfc.jws import extract_compact
-
-    kid = extract_compact(token.encode()).headers().get("kid")
+    kid = header_of(token).get("kid")
     return kid if isinstance(kid, str) else None

@@ -3,7 +3,8 @@
     LOGGING = {"formatters": {"json": {"()": "strangler.chassis.logs.JSONFormatter"}}, ...}
 
 It is the standard library's logging; whoever logs needs to know nothing of this. `extra={"order": 7}` becomes
-a field of its own if its value is plain. A password in a URL is hidden; other secrets belong in no message.
+a field of its own if its value is plain, and `extra_order` where there is a field of that name already. A
+password in a URL is hidden; other secrets belong in no message.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from typing import Any
 from strangler.chassis import trace
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_PLAIN = (str, int, float, bool)  # what is more than that may hold what people typed: arguments, a request
+_PLAIN = (
+    str,
+    int,
+    float,
+    bool,
+    type(None),
+)  # what is more than that may hold what people typed: arguments, a request
 _PASSWORD = re.compile(r"(://[^:/@\s]*):[^@\s/]+@")
 
 
@@ -37,13 +44,13 @@ class JSONFormatter(logging.Formatter):
             line |= {"trace": ids[0], "span": ids[1]}
         if request := trace.request_id.get():
             line["request"] = request
+        if record.exc_info:
+            line["error"] = _hidden(self.formatException(record.exc_info))
         line |= {
-            name: value
+            f"extra_{name}" if name in line else name: _hidden(value) if isinstance(value, str) else value
             for name, value in vars(record).items()
             if name not in _OWN and isinstance(value, _PLAIN)
         }
-        if record.exc_info:
-            line["error"] = _hidden(self.formatException(record.exc_info))
         return json.dumps(line, default=str, ensure_ascii=False)
 
 

@@ -21,7 +21,7 @@ from strangler.compare.recording import Recorded
 from strangler.compare.replay import replay
 from strangler.compare.report import Report
 from strangler.config import Capability, Config
-from strangler.errors import StranglerError
+from strangler.errors import StranglerError, UsageError
 from strangler.run.system import System
 
 
@@ -102,11 +102,15 @@ def exit_code(reports: Sequence[Report]) -> int:
 
 
 def _chosen(config: Config, name: str) -> list[Capability]:
-    if name in config.capabilities:
-        return [config.capabilities[name]]
-    reads = [one for one in config.capabilities.values() if one.kind == "read"]  # nothing else is compared
-    of_context = [one for one in reads if one.name.startswith(f"{name}.")]
-    return of_context or [config.capability(name)]
+    if name in config.reads:
+        return [config.reads[name]]
+    if of_context := [one for one in config.reads.values() if one.context == name]:
+        return of_context
+    written = config.capability(name).name
+    raise UsageError(
+        f"{written} writes, and a write can't be asked of both homes. Nothing was compared. "
+        f"`strangler verify {written}` compares the rows that its writes leave in both."
+    )
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,7 @@ def counting(system: System, capability: str, *, begun: datetime.datetime | None
     declared = config.load(Path(system.root)).capability(capability)
     with store.connect(system) as found:
         laid = found.laid(capability)
-        since = max(begun, laid.since) if begun and laid else begun
+        since = _counts_since(begun, laid) if begun else None
         return replace(of_rows(declared, since, found.read(capability, since)), laid=laid)
 
 
@@ -189,8 +189,7 @@ class Watched:
 def watched(system: System, capability: str, *, begun: datetime.datetime) -> Watched:
     """The same evidence as `counting`, as far as the guard needs it again every second."""
     with store.connect(system) as found:
-        laid = found.laid(capability)
-        since = max(begun, laid.since) if laid else begun
+        since = _counts_since(begun, found.laid(capability))
         return Watched(
             since,
             tuple(found.hours(capability, since)),
@@ -199,6 +198,10 @@ def watched(system: System, capability: str, *, begun: datetime.datetime) -> Wat
                 for route, path, kind, n in found.critical(capability, since)
             ),
         )
+
+
+def _counts_since(begun: datetime.datetime, laid: Laid | None) -> datetime.datetime:
+    return max(begun, laid.since) if laid else begun
 
 
 def of_tally(tally: Tally) -> Evidence:

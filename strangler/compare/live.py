@@ -57,7 +57,7 @@ FLUSH_SECONDS = 0.5
 FORGET_SECONDS = 3600.0
 DRAIN_SECONDS = 3.0
 CONCURRENCY = 4  # requests in comparison at a time; each asks one home at a time
-# p95 needs 59 pairs to be bounded, so thin traffic is timed more often than `compare.control` says.
+# p95 needs some pairs to be bounded, so thin traffic is timed more often than `compare.control` says.
 PAIRS_PER_SECOND = 2.0
 
 
@@ -68,14 +68,12 @@ class Comparator:
         self.config, self.system = config, system
         self.directory = CaptureDirectory(system.capture_directory)
         self.queue: asyncio.Queue[tuple[Captured, bool]] = asyncio.Queue(max(1, config.compare.queue))
-        self.tallies = {name: Tally(one) for name, one in config.capabilities.items()}
+        self.tallies = {name: Tally(one) for name, one in config.reads.items()}
         self.recordings = {
             name: recording.Recording(recording.path_of(config.root, name), config.compare.record)
-            for name in config.capabilities
+            for name in config.reads
         }
-        self.freshness = {
-            name: freshness.of(config, system, one) for name, one in config.capabilities.items()
-        }
+        self.freshness = {name: freshness.of(config, system, one) for name, one in config.reads.items()}
         # What has left the monolith. Before, the other home may hold no rows: requests are recorded, and not
         # compared.
         self.compared: frozenset[str] = frozenset()
@@ -263,7 +261,7 @@ class Comparator:
         if self._kept is None:
             self._kept = store.open_store(self.system)
         try:
-            for name, capability in self.config.capabilities.items():
+            for name, capability in self.config.reads.items():
                 footing = self._versions.footing(self.config, capability)
                 before = self._laid.get(name)
                 if before is None or before.footing != footing:

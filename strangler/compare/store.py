@@ -13,7 +13,7 @@ import psycopg
 from psycopg.types.json import Json
 
 from strangler.compare.footing import Footing, Laid
-from strangler.compare.observation import SAMPLES_PER_DIFFERENCE
+from strangler.compare.observation import SAMPLES_PER_DIFFERENCE, STALE
 from strangler.compare.tally import FieldSample, Pair, Tally
 from strangler.errors import StranglerError
 from strangler.run.system import System
@@ -49,6 +49,15 @@ class Hour:
     different: int = 0
     answered: int = 0
     failed: int = 0
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Requests of one stretch of time: those compared, the different among them, and those too early to."""
+
+    comparable: int = 0
+    different: int = 0
+    stale: int = 0
 
 
 def open_store(system: System) -> Store:
@@ -140,6 +149,22 @@ class Store:
             samples=[(route, path, kind, FieldSample(*rest)) for route, path, kind, *rest in samples],
             pairs=[Pair(*row) for row in pairs],
         )
+
+    def stretches(self, capability: str, begun: Sequence[datetime.datetime]) -> list[Stretch]:
+        """The same for each stretch from one of these moments, in order, to the next; the last one is open.
+
+        Read at one moment, so that what is stored meanwhile is in one stretch or in none.
+        """
+        found = self._connection.execute(
+            """select width_bucket(second, %(begun)s::timestamptz[]),
+                      coalesce(sum(requests) filter (where outcome <> 'not comparable'), 0)::bigint,
+                      coalesce(sum(requests) filter (where outcome = 'different'), 0)::bigint,
+                      coalesce(sum(requests) filter (where reason = %(stale)s), 0)::bigint
+               from strangler_compare.outcome where capability = %(capability)s group by 1""",
+            {"capability": capability, "begun": [_whole(one) for one in begun], "stale": STALE},
+        )
+        counted = {number: Stretch(*counts) for number, *counts in found}
+        return [counted.get(number, Stretch()) for number in range(1, len(begun) + 1)]
 
     def hours(self, capability: str, since: datetime.datetime) -> list[Hour]:
         """The same by hours. One that began before what is kept is left out, since some of it is gone."""

@@ -291,10 +291,11 @@ class Actual:
         """Counts the events of the capability's context that the home which gives away has still to tell."""
         from strangler.movement import announced
         from strangler.movement.tables import connection
+        from strangler.run.layout import events_broker
 
         outbox = moved.bench.at(moved.origin)
         open_already = {moved.origin.url: outbox, moved.target.url: moved.bench.at(moved.target)}
-        brokered = _is_brokered() or announced.has_published(outbox)
+        brokered = bool(events_broker(os.environ)) or announced.has_published(outbox)
         # A broker has what was told, and so nobody else's database is needed while the fence is up.
         names = [] if brokered else {home.database for home in self._config.homes.values() if home.database}
         with ExitStack() as stack:
@@ -339,12 +340,6 @@ class Actual:
         from strangler.movement.sides import stream
 
         return stream(self._config, capability, self._system)
-
-
-def _is_brokered() -> bool:
-    """Whether the environment names a RabbitMQ that events go by, as homes are told."""
-    named = os.environ.get("EVENTS_BROKER_URL", os.environ.get("BROKER_URL", ""))
-    return named.startswith(("amqp:", "amqps:", "pyamqp:"))
 
 
 def _version(body: bytes) -> str:

@@ -46,17 +46,25 @@ def endpoints(homes: Mapping[str, str], home: str) -> Resource | None:
     return assignment(home, home, homes[home]) if _is_ip(host) else None
 
 
-def assignment(cluster: str, home: str, url: str) -> Resource:
-    """A cluster's only address: that of `home` at `url`. A host name is looked up here and now."""
+def assignment(cluster: str, home: str, url: str, former: Resource | None = None) -> Resource:
+    """A cluster's only address: that of `home` at `url`. A host name is looked up here and now.
+
+    Where it can't be, the address that the `former` assignment has for this home stays, and without one there
+    is none: the cluster answers 503, and everything else is routed. Raises HomeUnroutable where the former
+    address is another home's.
+    """
     found = _assignment(cluster, home, url)
     address = found["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]
     if not _is_ip(address["address"]):
         try:
             address["address"] = socket.gethostbyname(address["address"])
         except OSError as error:
-            raise HomeUnroutable(
-                f"{home} is at {url}, and that name can't be looked up ({error}). Nothing was changed."
-            ) from None
+            known = former["endpoints"] if former else []
+            if any(one["lb_endpoints"][0]["metadata"] != _belonging_to(home) for one in known):
+                raise HomeUnroutable(
+                    f"{home} is at {url}, and that name can't be looked up ({error}). Nothing was changed."
+                ) from None
+            found["endpoints"] = known
     return {"@type": f"{TYPE}config.endpoint.v3.ClusterLoadAssignment", **found}
 
 
@@ -156,11 +164,14 @@ def _assignment(cluster: str, home: str, url: str) -> Resource:
         # The Host of a health check: a name that Django's ALLOWED_HOSTS knows, not the cluster's.
         "health_check_config": {"hostname": urlsplit(url).netloc},
     }
-    metadata = {"filter_metadata": {METADATA: {"home": home}}}
     return {
         "cluster_name": cluster,
-        "endpoints": [{"lb_endpoints": [{"endpoint": endpoint, "metadata": metadata}]}],
+        "endpoints": [{"lb_endpoints": [{"endpoint": endpoint, "metadata": _belonging_to(home)}]}],
     }
+
+
+def _belonging_to(home: str) -> Resource:
+    return {"filter_metadata": {METADATA: {"home": home}}}
 
 
 def _address(home: str, url: str) -> tuple[str, int]:

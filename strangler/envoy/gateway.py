@@ -168,9 +168,9 @@ def _approve(snapshot: Snapshot, system: System, shelf: Shelf) -> None:
 def _rendered(config: Config, system: System, phases: Mapping[str, Phase], shelf: Shelf) -> Snapshot:
     """The snapshot for these phases, under the taken revision's number if that one says the same."""
     taken = shelf.taken()
-    snapshot = render(config, system, phases, number=shelf.next_number())
+    snapshot = render(config, system, phases, number=shelf.next_number(), former=taken)
     if taken and taken.digest == snapshot.digest:
-        return render(config, system, phases, number=taken.number)
+        return taken
     return snapshot
 
 

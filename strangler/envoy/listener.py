@@ -132,7 +132,7 @@ def _filters(config: Config, system: System) -> list[Resource]:
         filters.append(_exchange(config.gateway))
     if config.compare.sample > 0:
         # After the exchange: what is captured carries the identity that the home was shown.
-        filters += [_capture(name, system) for name, one in config.capabilities.items() if one.kind == "read"]
+        filters += [_capture(name, system) for name in config.reads]
     router = {"@type": f"{EXTENSION}filters.http.router.v3.Router", "suppress_envoy_headers": True}
     return [*filters, {"name": "router", "typed_config": router}]
 

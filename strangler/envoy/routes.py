@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from strangler.config import SAFE_METHODS, Capability, Config
+from strangler.chassis.writing import SAFE_METHODS
+from strangler.config import Capability, Config
 from strangler.control.phases import MONOLITH, Phase
 from strangler.envoy import writes
 from strangler.envoy.names import (

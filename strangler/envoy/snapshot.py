@@ -1,6 +1,7 @@
 """A snapshot: everything that Envoy is told, under one revision, made from values alone.
 
-strangler.toml, the homes' addresses and the phases go in; files come out. Nothing here reads or writes.
+strangler.toml, the homes' addresses and the phases go in; files come out. Host names are looked up, and
+nothing else is read or written.
 """
 
 from __future__ import annotations
@@ -56,11 +57,24 @@ class Snapshot:
         found: list[Resource] = json.loads(self.files[name])["resources"]
         return found
 
+    def addresses(self) -> dict[str, Resource]:
+        """The addresses (EDS) by the name of their cluster."""
+        files = (name for name in self.files if name.startswith("eds/"))
+        return {one["cluster_name"]: one for name in files for one in self.resources(name)}
 
-def render(config: Config, system: System, phases: Mapping[str, Phase], *, number: int = 1) -> Snapshot:
+
+def render(
+    config: Config,
+    system: System,
+    phases: Mapping[str, Phase],
+    *,
+    number: int = 1,
+    former: Snapshot | None = None,
+) -> Snapshot:
     """The snapshot for these phases; a capability that isn't among them is at monolith.
 
-    Raises HomeUnroutable for an address or a phase that can't be put in Envoy's words.
+    Of a home whose name can't be looked up just now, the address in the `former` snapshot stays. Raises
+    HomeUnroutable for an address or a phase that can't be put in Envoy's words.
     """
     live = live_directory(system)
     resources = {
@@ -75,7 +89,8 @@ def render(config: Config, system: System, phases: Mapping[str, Phase], *, numbe
     for home in sorted({config.gateway.default, *(one.home for one in config.capabilities.values())}):
         if found := endpoints(system.homes, home):
             resources[f"eds/{home}/eds.json"] = [found]
-    for cluster, address in writes.owner_endpoints(config, system.homes, phases):
+    so_far = former.addresses() if former else {}
+    for cluster, address in writes.owner_endpoints(config, system.homes, phases, so_far):
         resources[f"eds/{cluster}/eds.json"] = [address]
     return of_resources(resources, number)
 

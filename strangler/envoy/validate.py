@@ -36,12 +36,7 @@ def binary() -> str:
 def twin(snapshot: Snapshot, system: System) -> Resource:
     """A static bootstrap that holds what the snapshot's files hold."""
     routes = {one["name"]: one for one in snapshot.resources(RDS)}
-    addresses = {
-        one["cluster_name"]: one
-        for name in snapshot.files
-        if name.startswith("eds/")
-        for one in snapshot.resources(name)
-    }
+    addresses = snapshot.addresses()
     clusters = snapshot.resources(CDS)
     for cluster in clusters:
         if cluster.pop("eds_cluster_config", None):

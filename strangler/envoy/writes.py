@@ -67,10 +67,11 @@ def owner_clusters(config: Config, homes: Mapping[str, str], eds: Path) -> Itera
 
 
 def owner_endpoints(
-    config: Config, homes: Mapping[str, str], phases: Mapping[str, Phase]
+    config: Config, homes: Mapping[str, str], phases: Mapping[str, Phase], former: Mapping[str, Resource]
 ) -> Iterator[tuple[str, Resource]]:
-    """The address of each capability's owner (EDS), by the name of its cluster."""
+    """The address of each capability's owner (EDS), by the name of its cluster; `former` are those so far."""
     for name, capability in config.capabilities.items():
         if capability.kind == "write":
             home = owner(capability, phases.get(name, MONOLITH))
-            yield owner_of(name), clusters.assignment(owner_of(name), home, homes[home])
+            cluster = owner_of(name)
+            yield cluster, clusters.assignment(cluster, home, homes[home], former.get(cluster))

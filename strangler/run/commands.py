@@ -96,7 +96,7 @@ def _already_up(config: Config, found: System, console: Console, port: int | Non
     if port and not found.gateway.endswith(f":{port}"):
         raise OtherPort(f"It already runs, at {found.gateway}, and stays there. `strangler stop` first.")
     console.print("It already runs.")
-    if leave and config.capabilities:
+    if leave and config.reads:
         sys.exit(0 if _tour(config, found, console) else 1)
     _show_up(config, found, console)
 
@@ -123,12 +123,12 @@ def _run_here(config: Config, console: Console, port: int | None, leave: bool, n
         try:
             with _watching(console) as watch:
                 running = stack.enter_context(session.started(config, port=port, watch=watch))
-            toured = not no_tour and bool(config.capabilities)
+            toured = not no_tour and bool(config.reads)
             if toured:
                 passed = _tour(config, running, console)
             elif not no_tour:
                 passed = True
-                console.print("No capability is declared, so there is nothing to tour.")
+                console.print("No capability that reads is declared, so there is nothing to tour.")
             if leave:
                 return 0 if passed else 1
             is_up = True
@@ -196,7 +196,7 @@ def to_try(config: Config, moved: bool = False) -> list[str]:
     program = "strangler"
     if shutil.which(program) is None:
         program = min(os.path.relpath(sys.argv[0]), os.path.abspath(sys.argv[0]), key=len)
-    name = next(iter(config.capabilities), None)
+    name = next(iter(config.reads), None)
     if name is None:
         return [f"{program} status", f"{program} ps", f"{program} doctor"]
     return [

@@ -91,13 +91,18 @@ def describe(config: Config, chosen: Ports, urls: dict[str, str], modes: dict[st
     )
 
 
+def events_broker(environment: Mapping[str, str]) -> str:
+    """The RabbitMQ that events go by, as homes are told; "" where subscribers read the outboxes."""
+    named = environment.get("EVENTS_BROKER_URL", environment.get("BROKER_URL", ""))
+    return named if urlsplit(named).scheme in RABBITMQ else ""
+
+
 def modes(config: Config, environment: Mapping[str, str]) -> dict[str, str]:
     """For the database, the broker and the way of events: "embedded" or "named"."""
-    broker = environment.get("BROKER_URL", "")
     return {
         "database": "embedded" if databases.needs_embedded(config, environment) else "named",
-        "broker": "named" if broker else "embedded",
-        "events": "named" if urlsplit(broker).scheme in RABBITMQ else "embedded",
+        "broker": "named" if environment.get("BROKER_URL") else "embedded",
+        "events": "named" if events_broker(environment) else "embedded",
     }
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -43,6 +44,15 @@ class Line:
         """Whether it was written about a trace or a request of these ids."""
         values = self.values or {}
         return not ids.isdisjoint({values.get("trace"), values.get("request")})
+
+    @property
+    def at(self) -> datetime:
+        """When it was written, as far as it says."""
+        try:
+            said = datetime.fromisoformat(str((self.values or {}).get("time", "")))
+        except ValueError:
+            return datetime.min.replace(tzinfo=UTC)
+        return said if said.tzinfo else said.replace(tzinfo=UTC)
 
     @property
     def moment(self) -> str:
@@ -113,14 +123,14 @@ def command(root: Path, name: str | None, follow: bool, lines: int, raw: bool, w
 
 def _show_trace(directory: Path, names: list[str], ids: set[str], raw: bool) -> None:
     """What every process wrote about it, in the order of time."""
-    found: list[tuple[str, str, Line]] = []
+    found: list[tuple[str, Line]] = []
     for name in names:
         with (directory / f"{name}.log").open(errors="replace") as file:
-            found += [(line.moment, name, line) for line in _lines(file) if line.belongs_to(ids)]
+            found += [(name, line) for line in _lines(file) if line.belongs_to(ids)]
     if not found:
         click.echo("Nobody wrote anything about it.", err=True)
-    width = max((len(name) for _, name, _ in found), default=0)
-    for _, name, line in sorted(found, key=lambda one: one[0]):
+    width = max((len(name) for name, _ in found), default=0)
+    for name, line in sorted(found, key=lambda one: one[1].at):
         if raw:
             click.echo(json.dumps({"process": name} | (line.values or {}), ensure_ascii=False))
         else:

@@ -19,7 +19,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from strangler.compare.evidence import evidence
+from strangler.compare.store import connect
 from strangler.config import Capability, Config
 from strangler.contracts.running import verify_and_record
 from strangler.contracts.text import verification_text
@@ -38,7 +38,8 @@ OPERATOR = "the tour"
 DWELL = 5.0  # seconds that a phase without gates behind it is watched
 PATIENCE = 150.0  # seconds for a phase's gates
 LONGEST = 900.0  # seconds of load, whatever happens
-SETTLE = 2.0  # seconds until what was captured last has been compared and stored
+SETTLE = 2.0  # seconds in which a comparator that still compares stores something
+LATEST = 30.0  # seconds that it is waited for
 
 FORTH = (SHADOW, Phase("canary", 10), Phase("canary", 50), SWITCHED)
 AGAIN = (SHADOW, Phase("canary", 50), SWITCHED)
@@ -96,11 +97,11 @@ class TourResult:
 
 
 def tour(config: Config, system: System, console: Console, name: str | None = None) -> TourResult:
-    """Give the tour for a capability (the first of strangler.toml unless named); prints as it goes.
+    """Give the tour for a capability (the first that reads unless named); prints as it goes.
 
     Never raises because a gate holds or a request fails: the result says so.
     """
-    capability = config.capability(name) if name else next(iter(config.capabilities.values()))
+    capability = config.capability(name) if name else next(iter(config.reads.values()))
     result = TourResult(capability)
     console.print(
         f"\n[bold]The tour[/]: {capability.name} moves from {capability.owner} to the service "
@@ -116,7 +117,6 @@ def tour(config: Config, system: System, console: Console, name: str | None = No
                 with Traffic(config, system.gateway) as traffic:
                     guide.walk(traffic)
             finally:
-                time.sleep(SETTLE)
                 result.legs = counted(result.legs, system, capability.name)
     except StranglerError as refusal:
         result.stopped = str(refusal)
@@ -136,17 +136,19 @@ def _keep_contracts(config: Config, system: System, console: Console) -> None:
 
 
 def counted(legs: list[Leg], system: System, name: str) -> list[Leg]:
-    """The legs with what was compared in each: all since it began, less all since the next one began."""
-    seen = [evidence(system, name, since=leg.since) for leg in legs]
-    later = [(one.comparable, one.different, one.stale) for one in seen[1:]] + [(0, 0, 0)]
+    """The legs with what was compared in each, once the comparator is through with what was captured."""
+    begun = [leg.since for leg in legs]
+    deadline = time.monotonic() + LATEST
+    with connect(system) as store:
+        found = store.stretches(name, begun)
+        while True:
+            time.sleep(SETTLE)
+            before, found = found, store.stretches(name, begun)
+            if found == before or time.monotonic() > deadline:
+                break
     return [
-        replace(
-            leg,
-            compared=one.comparable - compared,
-            different=one.different - different,
-            stale=one.stale - stale,
-        )
-        for leg, one, (compared, different, stale) in zip(legs, seen, later, strict=True)
+        replace(leg, compared=one.comparable, different=one.different, stale=one.stale)
+        for leg, one in zip(legs, found, strict=True)
     ]
 
 

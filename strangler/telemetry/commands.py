@@ -56,13 +56,20 @@ def _show(store: Store, sample: float, wanted: str, in_json: bool, html: Path | 
         raise TraceUnknown(_why_unknown(store, sample, wanted))
     shown = waterfall.build(spans)
     if html:
-        html.write_text(page.render(shown))
+        _write(html, page.render(shown))
     if in_json:
         click.echo(json.dumps(waterfall.as_values(shown), indent=2))
     elif html:
         click.echo(f"{html} shows trace {shown.trace}.")
     else:
         table.console().print(text.waterfall(shown))
+
+
+def _write(path: Path, content: str) -> None:
+    try:
+        path.write_text(content)
+    except OSError as error:
+        raise UsageError(f"The page can't be written to {path}: {error.strerror}.") from None
 
 
 def _why_unknown(store: Store, sample: float, wanted: str) -> str:

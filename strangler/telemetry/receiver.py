@@ -15,7 +15,7 @@ import signal
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import aiohttp
 from aiohttp import web
@@ -128,8 +128,6 @@ async def serve(root: Path, host: str, port: int) -> None:
     config = configuration.load(root)
     store = Store(root, writes=True)
     onward, headers = passing_on(os.environ)
-    if urlsplit(onward).port == port and urlsplit(onward).hostname in ("127.0.0.1", "localhost"):
-        onward = ""  # itself: whoever started it told it what the others are told
     receiver = Receiver(store, config.telemetry.keep, onward, headers)
     runner = web.AppRunner(receiver.application(), access_log=None, shutdown_timeout=1)
     await runner.setup()

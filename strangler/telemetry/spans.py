@@ -14,6 +14,7 @@ from strangler.chassis.telemetry.discretion import allowed
 
 Value = str | int | float | bool
 KINDS = {1: "internal", 2: "server", 3: "client", 4: "producer", 5: "consumer"}
+LATEST = 2**63 - 1  # ns: the year 2262, and SQLite's largest integer
 _FAILED = trace_pb2.Status.STATUS_CODE_ERROR
 
 
@@ -63,12 +64,14 @@ def discreet(request: ExportTraceServiceRequest) -> ExportTraceServiceRequest:
 
 
 def read(request: ExportTraceServiceRequest) -> Iterator[Span]:
-    """The spans of an export."""
+    """The spans of an export; not those of a clock so wrong that their times can't be kept."""
     for resource_spans in request.resource_spans:
         named = _values(resource_spans.resource.attributes)
         process = str(named.get("service.name", "unknown"))
         for scope_spans in resource_spans.scope_spans:
             for one in scope_spans.spans:
+                if max(one.start_time_unix_nano, one.end_time_unix_nano) > LATEST:
+                    continue
                 attributes = _values(one.attributes)
                 yield Span(
                     trace=one.trace_id.hex(),

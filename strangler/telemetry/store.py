@@ -24,13 +24,16 @@ CREATE TABLE IF NOT EXISTS span (
     start INTEGER NOT NULL, end INTEGER NOT NULL, failed INTEGER NOT NULL,
     attributes TEXT NOT NULL, events TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS span_trace ON span (trace);
+DROP INDEX IF EXISTS span_trace;
+DELETE FROM span WHERE place NOT IN (SELECT max(place) FROM span GROUP BY trace, id);
+CREATE UNIQUE INDEX IF NOT EXISTS span_once ON span (trace, id);
 CREATE TABLE IF NOT EXISTS name (        -- other ids that lead to a trace
     id TEXT NOT NULL, trace TEXT NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (id, trace)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS name_place ON name (place);
 """
 _COLUMNS = "trace, id, parent, process, name, kind, start, end, failed, attributes, events"
+_KEEP = f"INSERT OR REPLACE INTO span ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # nosec B608
 _LISTED = """
 WITH recent AS (
     SELECT trace, min(start) AS start, max(end) AS end, count(*) AS spans, sum(failed) AS failed,
@@ -80,7 +83,7 @@ class Store:
         self._database.close()
 
     def add(self, spans: Iterable[Span], *, keep: int) -> None:
-        """Keep these, and forget the oldest beyond `keep`."""
+        """Keep these, and forget the oldest beyond `keep`. One that is sent again is kept once."""
         with self._database:
             place = 0
             for one in spans:
@@ -89,10 +92,11 @@ class Store:
                     one.failed, json.dumps(one.attributes),
                     json.dumps([asdict(event) for event in one.events]),
                 )  # fmt: skip
-                insert = f"INSERT INTO span ({_COLUMNS}) VALUES ({', '.join('?' * len(row))})"  # nosec B608
-                place = self._database.execute(insert, row).lastrowid or 0
+                place = self._database.execute(_KEEP, row).lastrowid or 0
                 self._database.executemany(
-                    "INSERT OR IGNORE INTO name VALUES (?, ?, ?)",
+                    # It leads to its trace for as long as the last span that has it.
+                    """INSERT INTO name VALUES (?, ?, ?)
+                       ON CONFLICT (id, trace) DO UPDATE SET place = excluded.place""",
                     [(name, one.trace, place) for name in one.names],
                 )
             self._database.execute("DELETE FROM span WHERE place <= ?", [place - keep])
@@ -116,9 +120,8 @@ class Store:
         return [Listed(*row) for row in rows]
 
     def _spans(self, trace: str) -> list[Span]:
-        # Sent again after a lost answer, a span may be here twice.
         rows = self._database.execute(
-            f"SELECT {_COLUMNS} FROM span WHERE trace = ? GROUP BY id ORDER BY start, place",  # nosec B608
+            f"SELECT {_COLUMNS} FROM span WHERE trace = ? ORDER BY start, place",  # nosec B608
             [trace],
         )
         return [

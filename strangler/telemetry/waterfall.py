@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,15 +45,16 @@ class Waterfall:
 
 def build(spans: Sequence[Span]) -> Waterfall:
     """The waterfall of one trace's spans, of which there is at least one."""
-    known = {span.id for span in spans}
+    known = {span.id: span for span in sorted(spans, key=lambda one: (one.start, -one.end))}
+    tops = _tops(known)
     below: dict[str, list[Span]] = {}
-    for span in sorted(spans, key=lambda one: (one.start, -one.end)):
-        below.setdefault(span.parent if span.parent in known else "", []).append(span)
+    for span in known.values():
+        below.setdefault("" if span.id in tops else span.parent, []).append(span)
     start, end = min(span.start for span in spans), max(span.end for span in spans)
-    critical = _critical(below, end)
+    placed = list(_walk(below))
+    critical = _critical(below, [span for span, _ in placed], end)
     rows: list[Row] = []
-    # Spans whose parents lead in a circle hang below nothing; a broken sender must not hide them.
-    for span, depth in _walk(below, below.get("", []), 0):
+    for span, depth in placed:
         orphan = bool(span.parent) and span.parent not in known
         offset, duration = (span.start - start) / 1e6, (span.end - span.start) / 1e6
         rows.append(Row(span, depth, offset, duration, span.id in critical, orphan))
@@ -117,34 +118,52 @@ def title(span: Span) -> str:
     return span.name
 
 
-def _walk(below: dict[str, list[Span]], spans: list[Span], depth: int) -> Iterator[tuple[Span, int]]:
-    for span in spans:
+def _tops(known: Mapping[str, Span]) -> set[str]:
+    """The ids of those below nothing. Of parents that lead in a circle, as a broken sender may name them, the
+    one that began first is cut loose, so that they neither hide nor go on for ever."""
+    tops: set[str] = set()
+    settled: set[str] = set()
+    for id in known:
+        way: dict[str, None] = {}
+        while id not in settled and id not in way:
+            way[id] = None
+            if known[id].parent not in known:
+                tops.add(id)
+                break
+            id = known[id].parent
+        else:
+            if id in way:
+                circle = list(way)[list(way).index(id) :]
+                tops.add(min(circle, key=lambda one: known[one].start))
+        settled |= way.keys()
+    return tops
+
+
+def _walk(below: Mapping[str, list[Span]]) -> Iterator[tuple[Span, int]]:
+    """Every span with its depth, each before those below it."""
+    ahead = [(span, 0) for span in reversed(below.get("", []))]
+    while ahead:
+        span, depth = ahead.pop()
         yield span, depth
-        yield from _walk(below, below.get(span.id, []), depth + 1)
+        ahead += [(one, depth + 1) for one in reversed(below.get(span.id, []))]
 
 
-def _critical(below: dict[str, list[Span]], end: int) -> set[str]:
-    """The ids of the critical path.
+def _critical(below: Mapping[str, list[Span]], placed: Sequence[Span], end: int) -> set[str]:
+    """The ids of the critical path; `placed` has each span before those below it.
 
     From the trace's end backwards: of what ended before this moment, what ended last was waited for; before
     its start, something else was. What is done later by others (a handler) counts as below who asked.
     """
     ends: dict[str, int] = {}
-
-    def end_of(span: Span) -> int:
-        if span.id not in ends:
-            ends[span.id] = span.end
-            ends[span.id] = max([span.end, *(end_of(one) for one in below.get(span.id, []))])
-        return ends[span.id]
-
+    for span in reversed(placed):
+        ends[span.id] = max([span.end, *(ends[one.id] for one in below.get(span.id, []))])
     path: set[str] = set()
-
-    def follow(spans: list[Span], until: int) -> None:
-        for span in sorted(spans, key=end_of, reverse=True):
-            if end_of(span) <= until and span.start < until:
+    ahead = [(below.get("", []), end)]
+    while ahead:
+        spans, until = ahead.pop()
+        for span in sorted(spans, key=lambda one: ends[one.id], reverse=True):
+            if ends[span.id] <= until and span.start < until:
                 path.add(span.id)
-                follow(below.get(span.id, []), end_of(span))
+                ahead.append((below.get(span.id, []), ends[span.id]))
                 until = span.start
-
-    follow(below.get("", []), end)
     return path

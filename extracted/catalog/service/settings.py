@@ -39,6 +39,7 @@ for _name in ("DATABASE_URL", "IDENTITY_JWKS_URL"):
         )
 DATABASES = {"default": env.db("DATABASE_URL") | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+IDENTITY_ISSUER = IDENTITY_AUDIENCE = "marketplace"  # as the monolith signs
 IDENTITY_JWKS_URL = env.str("IDENTITY_JWKS_URL")
 
 NEIGHBOURS_URL = env.str("NEIGHBOURS_URL", default="")

@@ -13,10 +13,8 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-_READING = re.compile(
-    r"\s*(?:SELECT|SHOW|EXPLAIN|SAVEPOINT|RELEASE|ROLLBACK|DECLARE|FETCH|SET)\b", re.IGNORECASE
-)
-_LOCKING = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+UPDATE|UPDATE|(?:KEY\s+)?SHARE)\b", re.IGNORECASE)
+from strangler.chassis.writing import may_write, only_locks
+
 _TABLES = re.compile(r"\b(?:FROM|JOIN)\s+\"?(\w+)\"?", re.IGNORECASE)
 _INSTALLED = "SELECT to_regproc('strangler_recorder.note_lock') IS NOT NULL"
 _NOTE = "SELECT strangler_recorder.note_lock(%s::text[], %s)"
@@ -64,9 +62,9 @@ class _Marker:
     def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         if not isinstance(sql, str):
             return execute(sql, params, many, context)
-        if _READING.match(sql):
+        if not may_write(sql):
             # No trigger fires for a lock, so it is noted from here.
-            if _LOCKING.search(sql) and self._is_recorded() and (where := comment()):
+            if only_locks(sql) and self._is_recorded() and (where := comment()):
                 with self._connection.connection.cursor() as cursor:
                     cursor.execute(_NOTE, [_TABLES.findall(sql), where])
             return execute(sql, params, many, context)

@@ -2,7 +2,7 @@
 
 INSTALLED_APPS gets `strangler.chassis.fence`, MIDDLEWARE `strangler.chassis.fence.middleware.FenceMiddleware`
 (before everything that opens a transaction). Celery applications set `task_cls` to
-`strangler.chassis.fence.tasks.FencedTask`.
+`strangler.chassis.fence.tasks:FencedTask`.
 """
 
 from strangler.chassis.fence.watching import Fenced, is_fenced

@@ -30,12 +30,21 @@ class Footprint:
     lasting: list[str] = field(default_factory=list)
     fenced: str = ""
     moving: bool = True
-    waiting: set[int] = field(default_factory=set)  # transactions under way that have written
 
     @property
     def clean(self) -> bool:
         """Nothing was done that a second try would do again."""
         return not self.lasting
+
+
+@dataclass(frozen=True)
+class _Commit:
+    """Counts a transaction that has written once it has committed."""
+
+    footprint: Footprint
+
+    def __call__(self) -> None:
+        self.footprint.lasting.append("a write was committed")
 
 
 @contextmanager
@@ -54,9 +63,9 @@ def wrote(connection: BaseDatabaseWrapper) -> None:
         return
     if not connection.in_atomic_block:
         now.lasting.append("a write was committed")
-    elif id(connection) not in now.waiting:
-        now.waiting.add(id(connection))
-        transaction.on_commit(lambda: now.lasting.append("a write was committed"), using=connection.alias)
+    # What undoes the transaction, or the savepoint, that it was noted in takes the note away with it.
+    elif not any(isinstance(one[1], _Commit) for one in connection.run_on_commit):
+        transaction.on_commit(_Commit(now), using=connection.alias)
 
 
 def reached_out(what: str) -> None:

@@ -13,10 +13,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from strangler.chassis import problems
 from strangler.chassis.fence import footprint
 from strangler.chassis.ownership import Beliefs
+from strangler.chassis.writing import SAFE_METHODS
 
 CAPABILITY = "x-strangler-capability"  # set by the gateway, which takes it away from what clients send
 FENCED = "x-strangler-fenced"
-SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 NOTHING_DONE = "These rows are moving to another home. Nothing was done; send the request again."
 MOVED = "These rows belong to another home now. Nothing was done; {said}"
@@ -36,7 +36,7 @@ class FenceMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         with footprint.watched() as done:
             named = request.headers.get(CAPABILITY, "")
-            if named and request.method not in SAFE and not self._beliefs.owns(named):
+            if named and request.method not in SAFE_METHODS and not self._beliefs.owns(named):
                 return refusal(request, done)
             answer = self._get_response(request)
             # Whatever a view has made of the error, the client must know that its write was refused. A

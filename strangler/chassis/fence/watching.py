@@ -15,13 +15,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from strangler.chassis.fence import footprint
+from strangler.chassis.writing import may_write, only_locks
 
 MOVING, MOVED = "STR01", "STR02"  # what a raised fence says: the rows are moving just now, or have moved
-_LOCKING = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+UPDATE|UPDATE|(?:KEY\s+)?SHARE)\b", re.IGNORECASE)
-_WRITING = re.compile(
-    r"\s*(?:INSERT|UPDATE|DELETE|MERGE|TRUNCATE|COPY|CALL|WITH\b.*\b(?:INSERT|UPDATE|DELETE)\b)",
-    re.IGNORECASE | re.DOTALL,
-)
 _NOT_OWNED = """
 SELECT u.name, u.other, u.state, t FROM strangler_ownership.unit AS u, unnest(u.tables) AS t
 WHERE u.state <> 'owner'
@@ -67,7 +63,7 @@ class _Watcher:
         self._knows_owners: bool | None = None
 
     def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        if _LOCKING.search(sql) and not _WRITING.match(sql):
+        if only_locks(sql):
             self._refuse_lock(sql)
         try:
             answer = execute(sql, params, many, context)
@@ -75,7 +71,7 @@ class _Watcher:
             if is_fenced(error):
                 self.note(str(error), moving=getattr(error.__cause__, "sqlstate", None) == MOVING)
             raise
-        if _WRITING.match(sql):
+        if may_write(sql):
             footprint.wrote(self.connection)
         return answer
 

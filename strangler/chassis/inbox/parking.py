@@ -13,6 +13,7 @@ from django.db import connection, transaction
 
 from strangler.chassis import envelope, metrics
 from strangler.chassis.envelope import Message, NotAnEvent
+from strangler.chassis.fence import is_fenced
 from strangler.chassis.inbox.receiving import call, lock_keys, note_received, storable, why
 from strangler.chassis.inbox.subscriptions import NotNow, Subscription
 
@@ -72,6 +73,8 @@ def _settle_first(subscription: Subscription, key: str) -> bool:
     except NotNow:
         raise
     except Exception as error:
+        if is_fenced(error):  # the rows are moving: whoever owns them then tries it again
+            raise NotNow(str(error)) from error
         if not event_id or connection.connection is None or not connection.is_usable():
             raise
         reason = storable(str(error)) if isinstance(error, NotAnEvent) else why(error)

@@ -24,6 +24,7 @@ from opentelemetry.trace import SpanKind, Status
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from strangler.chassis.telemetry.discretion import allowed
+from strangler.chassis.trace import note_failure
 
 SEND_WITHIN = 2.0  # seconds; a receiver that takes longer loses these spans, and nobody waits for it
 _TABLE = re.compile(r'\b(?:FROM|INTO|UPDATE)\s+"?(\w+)')
@@ -138,8 +139,7 @@ def trace_query(
         try:
             return execute(sql, params, many, context)
         except Exception as error:
-            span.set_status(trace.StatusCode.ERROR)
-            span.set_attribute("error.type", type(error).__name__)
+            note_failure(span, error)
             raise
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,13 @@ def test_an_unsigned_token_is_refused(db, key):
     unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0"  # {"alg":"none","typ":"JWT"}
     for value in (f"{unsigned}.{body}.", f"{head}.{body}.", f"{head}.{body}.AAAA"):
         assert ask_with(f"Bearer {value}").status_code == 401
+
+
+@pytest.mark.parametrize("header", [[], "alg", 7, {"alg": "ES256", "crit": 1}, {"alg": "ES256", "kid": []}])
+def test_a_forged_header_is_refused_like_any_other_bad_token(db, key, header):
+    _, body, signature = token(key).split(".")
+    head = urlsafe_b64encode(json.dumps(header).encode()).decode().rstrip("=")
+    assert ask_with(f"Bearer {head}.{body}.{signature}").status_code == 401
 
 
 def test_another_scheme_is_nobody(db):

@@ -369,6 +369,8 @@ BROKEN = {
     "by a key of another kind": lambda: signed(services.signing_key(), "ES256"),
     "changed": lambda: position()[:-6] + "AAAAAA",
     "unsigned": lambda: "eyJhbGciOiJub25lIn0.eyJ4aWQiOiI5OTkifQ.",
+    "a header that is a text": lambda: "ImFsZyI." + position().partition(".")[2],  # "alg"
+    "an odd crit": lambda: "eyJhbGciOiJIUzI1NiIsImNyaXQiOjF9." + position().partition(".")[2],
     "expired": lambda: position(lifetime=-60),
     "somebody's token": lambda: identity.sign(
         identity.Caller("1", "admin"), services.signing_key(), lifetime=60

@@ -22,6 +22,12 @@ from tests.strangler.compare.conftest import Project, everything
 from tests.strangler.compare.test_live import captured, compared
 
 GOLDEN = Path(__file__).parent / "golden"
+WRITES = """
+[capabilities."rugs.write"]
+kind = "write"
+home = "service"
+routes = ["POST /api/rugs/"]
+"""
 Make = Callable[..., Project]
 Run = Callable[..., Result]
 
@@ -108,6 +114,18 @@ def test_a_context_stands_for_its_capabilities(project: Make, run: Run) -> None:
     refused = run(homes, "rug")
     assert refused.exit_code == 2
     assert "There is no capability 'rug'" in str(refused.exception)
+
+
+def test_writes_are_refused_with_a_word_on_what_compares_them(project: Make, run: Run) -> None:
+    homes = project()
+    with (homes.root / "strangler.toml").open("a") as file:
+        file.write(WRITES)
+    homes.record(everything())
+    assert run(homes, "rugs").exit_code == 0
+    for more in ([], ["--live"]):
+        refused = run(homes, "rugs.write", *more)
+        assert refused.exit_code == 2
+        assert "`strangler verify rugs.write`" in str(refused.exception)
 
 
 def test_json_holds_the_same_findings(project: Make, run: Run) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,8 +35,10 @@ def blind(monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin isn't asked, and routes to a cluster that isn't there are rendered for `switched`."""
     render = gateway.render
 
-    def broken(config: object, system: object, phases: dict, *, number: int) -> Snapshot:
-        snapshot = render(config, system, phases, number=number)
+    def broken(
+        config: object, system: object, phases: dict, *, number: int, former: Snapshot | None
+    ) -> Snapshot:
+        snapshot = render(config, system, phases, number=number, former=former)
         if phases["catalog.read"].name != "switched":
             return snapshot
         routes = snapshot.files[RDS].replace(b'"catalog-else-monolith"', b'"nowhere"')
@@ -108,8 +111,8 @@ def test_what_the_twin_refuses_is_never_put_in_place(edge: Edge, monkeypatch: py
     former = edge.publish("shadow")
     render = gateway.render
 
-    def broken(*arguments: object, number: int) -> Snapshot:
-        snapshot = render(*arguments, number=number)
+    def broken(*arguments: object, **named: Any) -> Snapshot:
+        snapshot, number = render(*arguments, **named), named["number"]
         routes = snapshot.files[RDS].replace(b'"cluster": "monolith"', b'"cluster": "nowhere"')
         return Snapshot(f"{number}-0badc0ffee", {**snapshot.files, RDS: routes})
 

@@ -161,6 +161,23 @@ def test_a_switch_of_writes_exchanges_one_address_and_nothing_else() -> None:
     assert "8002" in after.files[changed[0]].decode()
 
 
+def test_an_owner_whose_name_cannot_be_looked_up_keeps_its_address_and_stops_nothing_else() -> None:
+    lost = dataclasses.replace(SYSTEM, homes=SYSTEM.homes | {"monolith": "http://monolith.invalid:8001"})
+    before = rendered("monolith")
+    after = render(shop(ROOT), lost, at("switched"), former=before)
+    owner = "eds/owner of catalog.write/eds.json"
+    assert after.resources(owner) == before.resources(owner)
+    assert after.resources(RDS) == rendered("switched").resources(RDS)
+    assert render(shop(ROOT), lost, at("switched")).resources(owner)[0]["endpoints"] == []
+
+
+def test_writes_are_not_handed_to_an_owner_whose_name_cannot_be_looked_up() -> None:
+    lost = dataclasses.replace(SYSTEM, homes=SYSTEM.homes | {"catalog": "http://catalog.invalid:8002"})
+    switched = {"catalog.write": Phase.parse("switched")}
+    with pytest.raises(HomeUnroutable, match="can't be looked up"):
+        render(shop(ROOT), lost, switched, former=rendered("monolith"))
+
+
 def test_an_admin_address_beyond_this_machine_is_refused() -> None:
     with pytest.raises(HomeUnroutable, match="must be on this machine"):
         bootstrap(dataclasses.replace(SYSTEM, gateway_admin="http://0.0.0.0:9901"))

@@ -20,6 +20,18 @@ def poison(publisher, rug: str = "rug-1", mood: str = "poison") -> str:
     return event_id
 
 
+@contextlib.contextmanager
+def raised_fence(shop, table: str):
+    """Refuse writes of a table, in the words and with the code of an owner's raised fence."""
+    shop.rows(
+        """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+           BEGIN RAISE 'rugs may not be written now' USING ERRCODE = 'STR01'; END $$"""
+    )
+    shop.rows(f"CREATE TRIGGER fence BEFORE INSERT ON {table} EXECUTE FUNCTION refuse()")
+    yield
+    shop.rows("DROP FUNCTION refuse CASCADE")
+
+
 def message(body: object = None, **headers: str) -> list[object]:
     """A message from somebody else: headers, content type, body."""
     attributes = {"specversion": "1.0", "id": "e-1", "source": "/elsewhere", "type": "rugs.price_changed.v2"}
@@ -89,6 +101,20 @@ def test_event_behind_a_fence_is_no_poison(embedded):
     subscriber.rows("INSERT INTO rugs_repaired DEFAULT VALUES")
     deliver(*embedded)
     assert seen(subscriber, "rug-1") == [1, 2]
+
+
+def test_retry_behind_a_fence_is_no_failure(embedded):
+    publisher, subscriber = embedded
+    poison(publisher)
+    deliver(*embedded)
+    subscriber.rows("UPDATE strangler_inbox_parked SET state = 'retry'")
+    with raised_fence(subscriber, "rugs_seen"):
+        assert "may not be written" in subscriber("consume")
+    assert parked(subscriber) == [("rug-1", "retry")]
+    assert subscriber.rows("SELECT attempts FROM strangler_inbox_parked") == [(1,)]
+    subscriber.rows("INSERT INTO rugs_repaired DEFAULT VALUES")
+    deliver(*embedded)
+    assert (seen(subscriber, "rug-1"), parked(subscriber)) == ([1], [])
 
 
 def test_subscription_behind_a_fence_holds_up_no_other():

@@ -201,6 +201,20 @@ def test_what_was_rolled_back_is_no_side_effect(fence):
     assert ask(view)[FENCED] == "1"
 
 
+def test_what_is_committed_after_a_rollback_is_a_side_effect(fence):
+    fence(State.FENCED)
+
+    def view():
+        for undone in (True, False):
+            with transaction.atomic():
+                execute("INSERT INTO knot VALUES (1)")
+                transaction.set_rollback(undone)
+        with pytest.raises(DatabaseError):
+            execute("UPDATE rug SET price = 2")
+
+    assert FENCED not in ask(view)
+
+
 def test_what_can_never_be_accepted_here_again_is_not_sent_again(fence):
     """The rows have moved, and the gateway sends this request here, whoever owns them."""
     fence(State.FOLLOWER)

@@ -51,6 +51,21 @@ def test_a_password_in_an_address_is_hidden(logger: tuple[logging.Logger, io.Str
     assert json.loads(logger[1].getvalue())["event"] == "lost amqp://guest:***@rabbit:5672//"
 
 
+def test_an_extra_hides_no_field_and_is_not_hidden_by_one(logger: tuple[logging.Logger, io.StringIO]) -> None:
+    extra = {"level": "low", "event": "wedding", "time": None, "error": "none", "trace": "7" * 32}
+    try:
+        raise LookupError("no rug")
+    except LookupError:
+        logger[0].exception("sold", extra=extra | {"broker": "amqp://guest:sesame@rabbit:5672//"})
+    line = json.loads(logger[1].getvalue())
+    assert (line["level"], line["event"], line["time"][:2]) == ("error", "sold", "20")
+    assert "LookupError" in line["error"]
+    assert line.items() >= {
+        "extra_level": "low", "extra_event": "wedding", "extra_time": None, "extra_error": "none",
+        "trace": "7" * 32, "broker": "amqp://guest:***@rabbit:5672//",
+    }.items()  # fmt: skip
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "strangler.toml").write_text(TOML)
@@ -109,3 +124,13 @@ def test_one_process_of_a_trace(root: Path) -> None:
     assert [
         json.loads(line)["event"] for line in logs(root, "shop", "--trace", "7" * 32, "--json").splitlines()
     ] == ["placed"]
+
+
+def test_the_order_of_time_goes_on_past_midnight_and_below_the_millisecond(root: Path) -> None:
+    times = {"shop": "2026-11-27T00:00:00.100+00:00", "consumer": "2026-11-26T23:59:59.900Z"}
+    times |= {"relay": "2026-11-27T00:00:00.100900+00:00", "gateway": "2026-11-27T01:00:00.1005+01:00"}
+    for name, time in times.items():
+        line = {"time": time, "level": "info", "logger": name, "event": "x", "trace": "8" * 32}
+        (root / ".strangler" / "logs" / f"{name}.log").write_text(json.dumps(line) + "\n")
+    lines = logs(root, "--trace", "8" * 32, "--json").splitlines()
+    assert [json.loads(line)["process"] for line in lines] == ["consumer", "shop", "gateway", "relay"]

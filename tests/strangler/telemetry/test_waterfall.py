@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from strangler.cli import strangler
-from strangler.errors import StranglerError
+from strangler.errors import StranglerError, UsageError
 from strangler.telemetry import page, waterfall
-from strangler.telemetry.spans import Happening, Span
+from strangler.telemetry.spans import Happening, Span, read
 from strangler.telemetry.store import Store
 from tests.strangler.telemetry.world import TOML
 
@@ -74,6 +75,25 @@ def test_a_span_whose_parent_is_missing_is_shown_and_says_so() -> None:
     assert not rows["h"].orphan
 
 
+def test_spans_whose_parents_lead_in_a_circle_are_shown_below_the_first_of_them() -> None:
+    circle = [
+        span("j", "l", "sender", "second", 12, 20),
+        span("k", "j", "sender", "third", 14, 16),
+        span("l", "k", "sender", "first", 11, 30),
+        span("m", "k", "sender", "beside", 10, 11),
+        span("n", "n", "sender", "its own parent", 40, 41),
+    ]
+    shown = waterfall.build([*ORDER, *circle])
+    depths = {row.span.id: row.depth for row in shown.rows}
+    assert [depths[one] for one in "ljkmn"] == [0, 1, 2, 3, 0]
+    assert len(shown.rows) == len(ORDER) + len(circle)
+
+
+def test_a_long_chain_is_followed_to_its_end() -> None:
+    chain = [span(str(n), str(n - 1), "relay", "handle", n, n + 5) for n in range(3000)]
+    assert waterfall.build(chain).rows[-1].depth == 2999
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "strangler.toml").write_text(TOML)
@@ -121,6 +141,13 @@ def test_the_page_stands_alone_and_shows_what_is_in_a_span(root: Path, tmp_path:
     assert "http" not in html.replace("http.", "")  # nothing is fetched
 
 
+def test_a_page_that_cannot_be_written_is_a_request_that_is_wrong(root: Path, tmp_path: Path) -> None:
+    refused = run(root, TRACE, "--html", str(tmp_path / "nowhere" / "trace.html")).exception
+    assert isinstance(refused, UsageError)
+    assert "can't be written" in str(refused)
+    assert "No such file or directory" in str(refused)
+
+
 def test_what_is_in_a_span_is_text_on_the_page() -> None:
     event = Happening("<b>event</b>", ORDER[0].start)
     html = page.render(
@@ -152,4 +179,35 @@ def test_no_more_is_kept_than_was_asked_for(tmp_path: Path) -> None:
     assert [one.trace[-1] for one in store.latest(slowest=False, limit=20)] == ["9", "8", "7", "6"]
     assert store.trace("event-9")
     assert not store.trace("event-5")
+    store.close()
+
+
+def test_spans_that_come_twice_are_kept_once_with_all_that_came_along(root: Path) -> None:
+    store = Store(root, writes=True)
+    store.add([*ORDER, *ORDER, span("i", "c", "monolith", "SELECT beside", 13, 20)], keep=100)
+    (listed,) = store.latest(slowest=False, limit=20)
+    assert (listed.spans, listed.failed) == (9, 1)
+    assert len(store.trace(TRACE)) == 9
+    store.close()
+
+
+def test_an_id_leads_to_its_trace_as_long_as_any_span_that_has_it(root: Path) -> None:
+    store = Store(root, writes=True)
+    named = {"messaging.message.id": "event-1"}
+    store.add([span("x", "", "relay", "publish", 1, 2, **named)], keep=100)
+    store.add(
+        [span("y", "", "consumer", "handle", 3, 4, **named), span("z", "y", "c", "SELECT", 3, 4)], keep=2
+    )
+    assert [one.id for one in store.trace("event-1")] == ["y", "z"]
+    store.close()
+
+
+def test_a_span_of_a_mad_clock_takes_no_other_with_it(root: Path) -> None:
+    export = ExportTraceServiceRequest()
+    scope = export.resource_spans.add().scope_spans.add()
+    for id, start in ((b"1", 2**64 - 1), (b"2", 5)):
+        scope.spans.add(trace_id=b"8", span_id=id, start_time_unix_nano=start, end_time_unix_nano=6)
+    store = Store(root, writes=True)
+    store.add(read(export), keep=100)
+    assert [one.id for one in store.trace("38")] == ["32"]
     store.close()
