@@ -37,6 +37,7 @@ USE_X_FORWARDED_HOST = False  # the gateway keeps the client's Host header
 SECRET_KEY = env.str("SECRET_KEY", default="") or read_or_make(
     STATE_DIRECTORY / "secret-key", lambda: secrets.token_urlsafe(50)
 )
+IDENTITY_ISSUER = IDENTITY_AUDIENCE = "marketplace"
 IDENTITY_KEY_FILE = Path(env.str("IDENTITY_KEY_FILE", default=str(STATE_DIRECTORY / "identity.jwk")))
 
 if not env.str("DATABASE_URL", default=""):
