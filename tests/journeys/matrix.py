@@ -2,8 +2,9 @@
 
 A cell brings a move of `rugs.write` to a boundary under light load, kills, pauses or restarts one
 participant, lets the move go on, then runs the next verb. It passes if both homes agree on one owner, that
-home alone takes writes and the gateway sends them there, no accepted write is lost or doubled, and no id was
-given out twice. Ends with 1 if a cell didn't; `make matrix` writes the table of all cells to docs/matrix.md.
+home alone takes writes and the gateway sends them there, no accepted write is lost or doubled, each is heard
+of once by its subscriber, and no id was given out twice. Ends with 1 if a cell didn't; `make matrix` writes
+the table of all cells to docs/matrix.md.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +35,8 @@ from strangler.movement.fence import SQLSTATES
 from strangler.run import system as running
 from tests.journeys.light_load import LightLoad
 from tests.journeys.project import HERE, Project, until
-from tests.journeys.switching import NAME, databases, looms
+from tests.journeys.switching import NAME, databases, heard_of, looms
+from tests.strangler.events.rabbit import Node, a_node
 
 PAGE = HERE / "docs" / "matrix.md"
 FENCE = 2.0  # seconds; short, since many cells wait for its end
@@ -59,8 +62,16 @@ STRIKES = {
     "service paused": ("service", signal.SIGSTOP),
     "Envoy killed": ("gateway", signal.SIGKILL),
     "Envoy paused": ("gateway", signal.SIGSTOP),
+    "shop's relay killed": ("relay", signal.SIGKILL),
+    "shop's relay paused": ("relay", signal.SIGSTOP),
+    "service's relay killed": ("relay-service", signal.SIGKILL),
+    "service's relay paused": ("relay-service", signal.SIGSTOP),
+    "worker killed": ("worker", signal.SIGKILL),
+    "worker paused": ("worker", signal.SIGSTOP),
     "PostgreSQL restarted": ("postgres", signal.SIGINT),
     "PostgreSQL killed": ("postgres", signal.SIGQUIT),
+    "RabbitMQ restarted": ("rabbitmq", signal.SIGTERM),
+    "RabbitMQ killed": ("rabbitmq", signal.SIGKILL),
 }
 SERVING = ("shop", "service", "gateway", "postgres")  # what a client's request goes through
 
@@ -102,6 +113,7 @@ class Matrix:
 
     project: Project
     load: LightLoad
+    rabbit: Node
     ids: dict[int, int] = field(default_factory=dict)  # whose each id is, as it was first seen
 
     def run(self, cell: Cell) -> Result:
@@ -157,6 +169,10 @@ class Matrix:
         if struck == "left":
             operator.kill()
             return self._until_writes_go_on()
+        if struck == "rabbitmq":
+            self.rabbit.kill() if how is signal.SIGKILL else self.rabbit.stop()
+            self._go_on(operator)
+            return self.rabbit.start()
         pid = operator.pid if struck == "operator" else self.project._row(struck)["pid"]
         send = os.kill if struck in ("operator", "postgres") else os.killpg
         send(pid, how)
@@ -192,8 +208,7 @@ class Matrix:
     # ── After it ─────────────────────────────────────────────────────────────────────────────────
 
     def _until_healthy(self) -> None:
-        names = ("postgres", "shop", "service", "follower", "follower-shop", "gateway")
-        for name in names:
+        for name in {struck for struck, _ in STRIKES.values()} - {"operator", "left", "rabbitmq"}:
             self.project.until_healthy(name)
 
     @contextmanager
@@ -226,7 +241,7 @@ class Matrix:
         raise Wrong(f"the next verb doesn't come to {phase}: {said}")
 
     def _check(self, home: str) -> None:
-        """One owner, whom the gateway knows, and every accepted write, at both homes."""
+        """One owner, whom the gateway knows, and every accepted write: at both homes, and heard of once."""
         until(lambda: self._owner() == home, f"both homes agree that {home} owns the rows", within=20)
         if (takers := [one for one in ("shop", "service") if self._takes_writes(one)]) != [home]:
             raise Wrong(f"{takers} take writes, not {home} alone")
@@ -245,6 +260,12 @@ class Matrix:
             until(alike, "the same rows at both homes", within=20)
             if wrong := self.load.wrong_rows(rows[home]):
                 raise Wrong(wrong)
+        once = dict.fromkeys(rows[home], 1)
+        until(
+            lambda: heard_of(self.project).items() >= once.items(),
+            "the fair to hear of each rug once",
+            within=30,
+        )
         for number, (key, _, _) in rows[home].items():
             if self.ids.setdefault(key, number) != number:
                 raise Wrong(f"the id {key} was given to rug {self.ids[key]}, and to rug {number}")
@@ -272,10 +293,13 @@ class Matrix:
 
 @contextmanager
 def running_matrix(root: Path) -> Iterator[Matrix]:
-    """The looms with a PostgreSQL of their own, replicating and under light load."""
-    with looms(root, None, fence=FENCE) as project:
+    """The looms with a PostgreSQL and a RabbitMQ of their own, replicating and under light load.
+
+    Raises NoRabbit where there is none.
+    """
+    with a_node() as rabbit, looms(root, None, broker=rabbit.url, fence=FENCE) as project:
         load = LightLoad(project.gateway)
-        matrix = Matrix(project, load)
+        matrix = Matrix(project, load, rabbit)
         with load.busy():
             matrix._move_to(REPLICATE)
             yield matrix
@@ -308,7 +332,8 @@ Written by `make matrix`. Each field is two trials, of the switch and of the rev
 brought to this effect under light load, whoever the row names was struck, and the move went on. It went
 *through*; or it was *undone*, and the next verb moved it; or it was *finished* by the next verb, since it had
 passed the commit point. In every case both homes agreed on one owner afterwards, it alone took writes and the
-gateway sent them there, no accepted write was lost or doubled, and no id was given out twice.
+gateway sent them there, no accepted write was lost or doubled, each was heard of once by whoever subscribes
+to it, and no id was given out twice.
 """
 
 
@@ -318,21 +343,30 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of that chance, and of the order  [default: 1]")
     parser.add_argument("--only", default="", help="cells whose description has this text")
     parser.add_argument("--minutes", type=float, default=90, help="begin no cell after that  [default: 90]")
+    parser.add_argument("--systems", type=int, default=2, help="that share the cells, at once  [default: 2]")
     asked = parser.parse_args()
     chosen = [cell for cell in ALL if asked.only in str(cell)]
     chance = random.Random(asked.seed)
     if asked.sample:
         chosen = chance.sample(chosen, min(asked.sample, len(chosen)))
-    results, end = [], time.monotonic() + asked.minutes * 60
-    with tempfile.TemporaryDirectory(prefix="looms-") as root, running_matrix(Path(root)) as matrix:
-        for cell in chosen:
-            if time.monotonic() > end:
-                break
-            result = matrix.run(cell)
-            results.append(result)
-            print(f"{len(results)}/{len(chosen)} {cell}: {result.wrong or result.went} "
-                  f"({result.seconds:.0f} s)", file=sys.stderr, flush=True)  # fmt: skip
-        longest, writes = matrix.load.longest, len(matrix.load.accepted)
+    results: list[Result] = []
+    loads: list[LightLoad] = []
+    left, end = iter(list(chosen)), time.monotonic() + asked.minutes * 60
+
+    def strike() -> None:
+        with tempfile.TemporaryDirectory(prefix="looms-") as root, running_matrix(Path(root)) as matrix:
+            loads.append(matrix.load)
+            while time.monotonic() < end and (cell := next(left, None)):
+                result = matrix.run(cell)
+                results.append(result)
+                print(f"{len(results)}/{len(chosen)} {cell}: {result.wrong or result.went} "
+                      f"({result.seconds:.0f} s)", file=sys.stderr, flush=True)  # fmt: skip
+
+    with ThreadPoolExecutor(asked.systems) as systems:
+        for one in [systems.submit(strike) for _ in range(asked.systems)]:
+            one.result()
+    longest = max(load.longest for load in loads)
+    writes = sum(len(load.accepted) for load in loads)
     found = table(results)
     wrong = sum(result.wrong is not None for result in results)
     print(found)

@@ -27,7 +27,7 @@ from rich.table import Table
 from strangler.run import system as running
 from strangler.run.answers import percentile
 from strangler.run.postgres import free_port
-from tests.journeys.project import HERE, Project, own_database
+from tests.journeys.project import HERE, Project, own_database, until
 
 LOOMS = Path(__file__).parent / "looms"
 NAME = "rugs.write"
@@ -105,10 +105,13 @@ class Clients:
 
 
 @contextmanager
-def looms(root: Path, server: str | None = None, *, fence: float = 6) -> Iterator[Project]:
+def looms(
+    root: Path, server: str | None = None, *, broker: str | None = None, fence: float = 6
+) -> Iterator[Project]:
     """The looms in a directory of their own, up and running; on `server`, or on an embedded one.
 
-    `fence`: for how many seconds it may stand.
+    Events go by `broker`, a RabbitMQ's URL, or without one from the outboxes. `fence`: for how many seconds
+    it may stand.
     """
     declared = (LOOMS / "strangler.toml").read_text()
     assert declared.count("fence = 6") == 1
@@ -116,6 +119,7 @@ def looms(root: Path, server: str | None = None, *, fence: float = 6) -> Iterato
     known = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
     environment = {name: os.environ[name] for name in known if name in os.environ}
     environment |= {"PYTHONPATH": str(HERE), "STRANGLER_OPERATOR": "anna@journey"}
+    environment |= {"BROKER_URL": broker} if broker else {}
     if server is None:
         yield from _up(Project(root, environment))
         return
@@ -163,8 +167,17 @@ async def live(project: Project, clients: Clients, writes: float, reads: float, 
     return moves
 
 
+def heard_of(project: Project) -> dict[int, int]:
+    """How often the fair has heard of each rug, by its number."""
+    with psycopg.connect(databases(project)["shop"]) as database:
+        return dict(database.execute("SELECT number, times FROM fair_sighting").fetchall())
+
+
 def check(project: Project, clients: Clients) -> None:
-    """Each accepted write is at both homes once, each change is counted once, and the rows are equal."""
+    """Each accepted write is at both homes once, each change is counted once, and the rows are equal.
+
+    And each rug was heard of once.
+    """
     rows: dict[str, dict[int, tuple[int, float]]] = {}
     deadline = time.monotonic() + 30
     while True:
@@ -188,6 +201,8 @@ def check(project: Project, clients: Clients) -> None:
     wrong = {n: (there[n][1], c) for n, c in clients.changed.items() if there[n][1] != 1 + c}
     assert not wrong, f"changes that were lost or doubled: {wrong}"
     assert {knots for _, _, knots in there.values()} == {1}
+    once = dict.fromkeys(there, 1)
+    until(lambda: heard_of(project) == once, "each rug to be heard of once")
 
 
 def report(clients: Clients, moves: list[tuple], console: Console) -> None:
@@ -218,7 +233,7 @@ def main() -> None:
     console = Console()
     with (
         tempfile.TemporaryDirectory(prefix="looms-") as root,
-        looms(Path(root), os.environ.get("DATABASE_URL")) as project,
+        looms(Path(root), os.environ.get("DATABASE_URL"), broker=os.environ.get("BROKER_URL")) as project,
     ):
         clients = Clients(project.gateway)
         moves = asyncio.run(live(project, clients, asked.writes, asked.reads, asked.rest))

@@ -10,16 +10,23 @@ from strangler.control.transition import draw, draw_back
 from tests.journeys import matrix
 from tests.journeys.matrix import ALL, EFFECTS, STRIKES, Cell, Result
 from tests.journeys.switching import NAME
+from tests.strangler.events.rabbit import NoRabbit, program
+from tests.tree import skip
 
 SAMPLE = (
     Cell("switch", "commit", "control plane killed, and left to the followers"),
     Cell("switch", "give_away", "PostgreSQL killed"),
     Cell("reverse", "drain", "shop's follower paused"),
+    Cell("reverse", "commit", "service's relay killed"),
 )
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
+    try:
+        program()
+    except NoRabbit as reason:
+        skip(str(reason))
     with matrix.running_matrix(tmp_path_factory.mktemp("looms")) as found:
         yield found
 

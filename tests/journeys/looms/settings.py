@@ -13,7 +13,9 @@ INSTALLED_APPS = [
     "drf_standardized_errors",
     "strangler.chassis.callsites",
     "strangler.chassis.fence",
+    "strangler.chassis.inbox",
     "strangler.chassis.outbox",
+    "tests.journeys.looms.fair",
     "tests.journeys.looms.rugs",
 ]
 MIDDLEWARE = [
@@ -23,6 +25,9 @@ MIDDLEWARE = [
 ROOT_URLCONF = "tests.journeys.looms.urls"
 CALLSITES_ROOT = "tests.journeys.looms"
 EVENTS_SOURCE = "looms"
+EVENTS_BROKER_URL = env.str("BROKER_URL", default="")
+EVENTS_PUBLISHERS = env.json("EVENTS_PUBLISHERS", default={})
+EVENTS_NAMESPACE = env.str("EVENTS_NAMESPACE", default="")
 USE_TZ = True
 LOGGING = {
     "version": 1,

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class FairConfig(AppConfig):
+    name = __package__
+    label = "fair"
