@@ -14,7 +14,8 @@ from django.conf import settings
 from django.db.models import Model
 
 from strangler.chassis.http_client import NoAnswer, Refused, send_json
-from strangler.chassis.identity import Caller
+
+from .storefront import caller_for
 
 FOLLOWED_WITHIN = 2.0  # seconds that a page waits for the rows that it shows
 LOOK_AGAIN = 0.02  # seconds
@@ -124,13 +125,6 @@ class OverHttp:
         latest = time.monotonic() + FOLLOWED_WITHIN
         while model._default_manager.filter(**row).exists() is not there and time.monotonic() < latest:
             time.sleep(LOOK_AGAIN)
-
-
-def caller_for(user: Any) -> Caller:
-    """The user as the catalog is to see them."""
-    from .identity import services
-
-    return services.caller_for(user)
 
 
 def counter() -> Counter:

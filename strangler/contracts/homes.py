@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -33,6 +32,7 @@ from strangler.contracts.errors import CouldNotVerify
 from strangler.run import placeholders
 from strangler.run.ports import free_ports
 from strangler.run.postgres import embedded_postgres, last_lines
+from strangler.run.supervisor import ends_with_parent
 from strangler.run.system import STATE_DIRECTORY, System
 
 SERVER = "CONTRACTS_DATABASE_URL"
@@ -101,9 +101,7 @@ class _Place:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        command = placeholders.fill_all(self._home.command, self._known)
-        if setpriv := shutil.which("setpriv"):
-            command = [setpriv, "--pdeathsig", "TERM", "--", *command]
+        command = [*ends_with_parent(), *placeholders.fill_all(self._home.command, self._known)]
         with self._log.open("ab") as log:
             self._server = subprocess.Popen(
                 command, cwd=self._root, env=self._environment, stdin=subprocess.DEVNULL,

@@ -168,5 +168,5 @@ def left_out(path: str) -> bool:
     """Whether a path serves the building alone, and is no part of a step's tree."""
     found = NAMED.fullmatch(path)
     return path == SETTINGS or bool(
-        found and (found["rest"] == "step.toml" or under(("before/", "after/"), found["rest"]))
+        found and (found["rest"] == "step.toml" or under(("before/",), found["rest"]))
     )
