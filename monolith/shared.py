@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model, Q, QuerySet
-from django.utils.text import slugify
 
 if TYPE_CHECKING:
     from .catalog.models import Product, Seller
     from .identity.models import User
     from .inventory.models import Reservation
-
-
-def slug_of(name: str) -> str:
-    return slugify(name)[:160]
-
-
-def money(amount: Decimal, currency: str = "EUR") -> str:
-    """An amount as mails and pages print it: `12.50 EUR`."""
-    return f"{amount:.2f} {currency}"
 
 
 def sees_everything(user: Any) -> bool:
