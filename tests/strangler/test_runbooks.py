@@ -31,7 +31,7 @@ def parse(line: str) -> None:
         pass
 
 
-@pytest.mark.parametrize(("page", "line"), TYPED, ids=" ".join)
+@pytest.mark.parametrize(("page", "line"), TYPED, ids=[" ".join(one) for one in TYPED])
 def test_a_command_of_a_runbook_can_be_typed(page, line):
     parse(line)
 
