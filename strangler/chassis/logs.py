@@ -19,13 +19,8 @@ from typing import Any
 from strangler.chassis import trace
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_PLAIN = (
-    str,
-    int,
-    float,
-    bool,
-    type(None),
-)  # what is more than that may hold what people typed: arguments, a request
+# What is more than that may hold what people typed: arguments, a request.
+_PLAIN = (str, int, float, bool, type(None))
 _PASSWORD = re.compile(r"(://[^:/@\s]*):[^@\s/]+@")
 
 
