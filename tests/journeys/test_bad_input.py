@@ -206,6 +206,8 @@ def test_nothing_recorded_is_nothing_to_compare(idle: Project) -> None:
 
 
 def test_nothing_seen_is_nothing_to_show(project: Project) -> None:
+    project.does("apply", CAPABILITY, "shadow")
+    project.does("reverse", CAPABILITY)  # since when nobody has asked anything
     refused(
         project.strangler("compare", CAPABILITY, "--live", "--phase"),
         2,
