@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from django.db.models import F
+from django.db import connection
 
 from strangler.chassis.envelope import Envelope
 from strangler.chassis.inbox import Subscription
 
-from .models import Sighting
-
 counts = Subscription("fair.counts", batch=50)
+COUNT = """
+INSERT INTO fair_sighting AS heard (number, times) VALUES (%s, 1)
+ON CONFLICT (number) DO UPDATE SET times = heard.times + 1
+"""
 
 
 @counts.on("rugs.rug_woven", version=1)
 def count_rug_on_rug_woven(event: Envelope) -> None:
-    number = event.data["number"]
-    Sighting.objects.get_or_create(number=number)
-    Sighting.objects.filter(number=number).update(times=F("times") + 1)
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT, [event.data["number"]])
