@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from strangler.movement import content_types
 from strangler.movement.errors import CopyFailed, CopyRefused
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -175,6 +176,11 @@ def agreed(owner: Connection, follower: Connection, name: str) -> Table:
         raise CopyRefused(
             f"{name} differs between the owner and the follower: {'; '.join(differences)}. "
             "Nothing was copied; migrate one of them until both have the same columns."
+        )
+    if unlike := content_types.unlike(owner, follower, here):
+        raise CopyRefused(
+            f"Content types of {name} have other numbers: {'; '.join(unlike)}. Nothing was copied, since "
+            "rows travel as they are; give the follower's django_content_type the owner's numbers first."
         )
     return here
 

@@ -12,8 +12,11 @@ import psycopg
 import pytest
 
 from strangler.movement import fence, handover, ownership, switch
-from strangler.movement.errors import SwitchHeld, SwitchLost, SwitchRefused
+from strangler.movement.errors import CopyRefused, FollowHeld, SwitchHeld, SwitchLost, SwitchRefused
 from strangler.movement.follow import following
+from strangler.movement.state import unfit
+from strangler.movement.verify import verify
+from tests.strangler.movement.conftest import assert_equal, copy
 from tests.strangler.movement.switching import NAME, TABLES, Homes
 
 STEPS_UP_TO_COMMIT = switch.STEPS[: switch.STEPS.index(switch.commit) + 1]
@@ -311,3 +314,46 @@ def test_a_trigger_that_has_our_name_is_refused(pair, homes):
     with pytest.raises(SwitchRefused, match="isn't ours"):
         switch.replicate("looms.write", ("loom",), homes.shop, homes.service)
     assert switch.beliefs(NAME, homes.shop, homes.service)[0].fence is False
+
+
+# ── Numbers that each home gives itself ──────────────────────────────────────────────────────────
+
+TYPES = (
+    "CREATE TABLE django_content_type (id int PRIMARY KEY, app_label text, model text)",
+    "CREATE TABLE note (id bigint PRIMARY KEY, content_type_id int, object_id bigint)",
+)
+SAME, OTHER = (
+    "VALUES (1, 'rugs', 'rug'), (2, 'rugs', 'knot')",
+    "VALUES (1, 'rugs', 'knot'), (3, 'rugs', 'rug')",
+)
+
+
+def test_content_types_with_other_numbers_are_refused(pair):
+    pair.on_both(*TYPES)
+    pair.on_owner(
+        f"INSERT INTO django_content_type {SAME}", "INSERT INTO note VALUES (1, 1, 7), (2, NULL, 7)"
+    )
+    pair.on_follower(f"INSERT INTO django_content_type {OTHER}")
+    said = r"content_type_id 1 is rugs\.rug at the owner and rugs\.knot at the follower\. Nothing was copied"
+    with pytest.raises(FollowHeld, match=said):
+        copy(pair, "note")
+    (refused,) = unfit(pair.owner, pair.follower, ["note"])
+    assert "give the follower's django_content_type the owner's numbers first" in refused
+    assert pair.on_follower("SELECT count(*) FROM note") == [(0,)]
+
+    pair.on_follower("DELETE FROM django_content_type", f"INSERT INTO django_content_type {SAME}")
+    copy(pair, "note")
+    assert_equal(pair, "note")
+    pair.on_owner(
+        "INSERT INTO django_content_type VALUES (4, 'rugs', 'loom')", "INSERT INTO note VALUES (3, 4, 1)"
+    )
+    with pytest.raises(CopyRefused, match=r"4 is rugs\.loom at the owner and no model at the follower"):
+        verify(pair.owner, pair.follower, ["note"])
+
+
+def test_a_column_is_known_by_its_foreign_key_too(pair):
+    types, note = TYPES
+    pair.on_both(types, note.replace("content_type_id int", "about_id int REFERENCES django_content_type"))
+    pair.on_owner(f"INSERT INTO django_content_type {SAME}", "INSERT INTO note VALUES (1, 2, 7)")
+    pair.on_follower(f"INSERT INTO django_content_type {OTHER}")
+    assert "about_id 2 is rugs.knot at the owner" in unfit(pair.owner, pair.follower, ["note"])[0]
