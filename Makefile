@@ -62,8 +62,8 @@ check: install ## Lint, types, import contracts, security, the Compose file.
 	try $(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml; \
 	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
-bench: install ## Measure gateway, comparison and copy beside others; writes docs/benchmarks.md.
-	@$(BIN)/python -m tests.benchmarks
+bench: install ## Measure everything beside its peers; writes docs/benchmarks.md (ARGS="rows": that alone).
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 fire: install ## Let 20,000 events through while all that carries them is killed (--sample, --way).
 	@$(BIN)/python -m tests.strangler.events.fire $(ARGS)

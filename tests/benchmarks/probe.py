@@ -109,10 +109,11 @@ class Stage:
 
     @property
     def path(self) -> str:
-        """The shortest route of the capability that names nothing."""
-        plain = [route.path for route in self.capability.routes if "<" not in route.path]
+        """The shortest route of the capability that names nothing, of those that the load asks as anybody."""
+        asked = {one.path for one in self.config.load.requests if not one.users}
+        plain = [route.path for route in self.capability.routes if route.path in asked]
         if not plain:
-            raise StranglerError(f"{self.capability.name} has no route without a parameter to probe.")
+            raise StranglerError(f"Nobody asks {self.capability.name} for a route without a parameter.")
         return min(plain, key=len)
 
     def probe(self) -> Probe:
