@@ -15,7 +15,7 @@ import psycopg
 from strangler.config import Capability, Config
 from strangler.control import plan as plans
 from strangler.control.desk import Desk, at_desk
-from strangler.control.effects import ROUTING, Context, Effect, SwitchStep, from_record, to_record
+from strangler.control.effects import ROUTING, Context, Effect, SwitchStep, from_record, routed, to_record
 from strangler.control.errors import ControlDatabaseAway, GatesHeld, PlanOutdated, TransitionFailed
 from strangler.control.gates import reverse
 from strangler.control.judging import judge
@@ -279,6 +279,30 @@ def recover_switch(desk: Desk, capability: Capability, begun: Begun | None) -> T
         tuple(from_record(one.kind, one.arguments) for one in unfinished.effects),
     )  # fmt: skip
     return _run(desk, unfinished, plan, begun, None)
+
+
+def route_to_owner(desk: Desk, name: str) -> bool:
+    """Publish the routes of a switch that has passed its commit point, if the gateway lacks them.
+
+    For whoever looks after switches whose operator is gone, or stopped: writes reach the owner again, and
+    the rest waits for the next verb. Takes no lock, since a stopped operator may hold it. Raises
+    StranglerError where the gateway doesn't take them.
+    """
+    capability, left = desk.capability(name), desk.store.unfinished(name)
+    step = left and first_step(left)
+    owned = desk.ownership(capability) if step else None
+    if not left or not step or not owned or not owned.settled or owned.owner != step.target:
+        return False
+    phases = routed(desk.config, desk.store)
+    for other in desk.config.capabilities:
+        moving = desk.store.unfinished(other)
+        if moving and any(one.kind == "publish_routes" and one.state != "waiting" for one in moving.effects):
+            phases[other] = moving.target
+    phases[name] = left.target
+    if desk.surroundings.gateway(phases).agrees:
+        return False
+    desk.surroundings.publish(phases)
+    return True
 
 
 def first_step(transition: Transition) -> SwitchStep | None:

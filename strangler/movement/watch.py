@@ -1,6 +1,7 @@
 """Ends switches that nobody ends: past its fence's deadline one is undone, or finished if it has committed.
 
-Runs in every follower's process, so that whoever was killed or paused, some home is left that does it.
+Runs in every follower's process, so that whoever was killed or paused, some home is left that does it. Writes
+are routed to whoever owns the rows; what is recorded of the move waits for the next verb.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import threading
 from collections.abc import Callable
 
 from strangler.config import Capability, Config
+from strangler.control.desk import at_desk
+from strangler.control.transition import route_to_owner
 from strangler.errors import StranglerError
 from strangler.movement.ownership import Verdict
 from strangler.movement.sides import sides
@@ -48,13 +51,18 @@ class Watch:
                 self._tell(one.name, self._look(one))
 
     def _look(self, one: Capability) -> str:
-        """End what is late; what was done, or why it couldn't be, "" for nothing."""
+        """End what is late, and route writes to their owner; what was done, or why it couldn't be."""
+        said = []
         try:
             first, second = sides(self._config, one, self._system)
             did = recover(one.name, Side(one.owner, first, ""), Side(one.home, second, ""), only_late=True)
+            said += [f"A switch of {one.name} was {DID[did]}."] if did in DID else []
+            with at_desk(self._config, self._system, "follower") as desk:
+                if route_to_owner(desk, one.name):
+                    said.append(f"Writes of {one.name} are routed to the home that owns their rows.")
         except StranglerError as reason:
-            return str(reason)
-        return f"A switch of {one.name} was {DID[did]}." if did in DID else ""
+            said.append(str(reason))
+        return " ".join(said)
 
     def _tell(self, name: str, sentence: str) -> None:
         if sentence and sentence != self._said.get(name):

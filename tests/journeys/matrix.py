@@ -10,6 +10,7 @@ the table of all cells to docs/matrix.md.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import signal
@@ -20,7 +21,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -39,6 +40,7 @@ from tests.journeys.switching import NAME, databases, heard_of, looms
 from tests.strangler.events.rabbit import Node, a_node
 
 PAGE = HERE / "docs" / "matrix.md"
+KEPT = HERE / ".strangler" / "matrix.jsonl"  # a cell's result each line
 FENCE = 2.0  # seconds; short, since many cells wait for its end
 PAUSE = FENCE + 1.0
 PATIENCE = 60.0
@@ -322,6 +324,17 @@ def table(results: Iterable[Result]) -> str:
     return "\n".join([*lines, "", *wrong])
 
 
+def _keep(result: Result) -> None:
+    KEPT.parent.mkdir(exist_ok=True)
+    with KEPT.open("a") as file:
+        file.write(json.dumps(asdict(result)) + "\n")
+
+
+def _kept() -> list[Result]:
+    lines = KEPT.read_text().splitlines() if KEPT.exists() else []
+    return [Result(**one | {"cell": Cell(**one["cell"])}) for one in map(json.loads, lines)]
+
+
 def _word(result: Result) -> str:
     return "**WRONG**" if result.wrong else result.went
 
@@ -343,12 +356,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of that chance, and of the order  [default: 1]")
     parser.add_argument("--only", default="", help="cells whose description has this text")
     parser.add_argument("--minutes", type=float, default=90, help="begin no cell after that  [default: 90]")
+    parser.add_argument(
+        "--go-on", action="store_true", help="keep what earlier runs found right, and try the rest"
+    )
     parser.add_argument("--systems", type=int, default=2, help="that share the cells, at once  [default: 2]")
     asked = parser.parse_args()
     chosen = [cell for cell in ALL if asked.only in str(cell)]
     chance = random.Random(asked.seed)
     if asked.sample:
         chosen = chance.sample(chosen, min(asked.sample, len(chosen)))
+    if not (asked.go_on or asked.sample or asked.only):
+        KEPT.unlink(missing_ok=True)
+    kept = {one.cell: one for one in _kept() if not one.wrong} if asked.go_on else {}
+    chosen = [cell for cell in chosen if cell not in kept]
     results: list[Result] = []
     loads: list[LightLoad] = []
     left, end = iter(list(chosen)), time.monotonic() + asked.minutes * 60
@@ -359,6 +379,7 @@ def main() -> None:
             while time.monotonic() < end and (cell := next(left, None)):
                 result = matrix.run(cell)
                 results.append(result)
+                _keep(result)
                 print(f"{len(results)}/{len(chosen)} {cell}: {result.wrong or result.went} "
                       f"({result.seconds:.0f} s)", file=sys.stderr, flush=True)  # fmt: skip
 
@@ -367,12 +388,13 @@ def main() -> None:
             one.result()
     longest = max(load.longest for load in loads)
     writes = sum(len(load.accepted) for load in loads)
-    found = table(results)
-    wrong = sum(result.wrong is not None for result in results)
+    known = kept | {result.cell: result for result in results}
+    found = table(known.values())
+    wrong = sum(result.wrong is not None for result in known.values())
     print(found)
-    print(f"{len(results)} of {len(ALL)} cells, {wrong} wrong; {writes:,} writes were accepted. "
+    print(f"{len(known)} of {len(ALL)} cells, {wrong} wrong; {writes:,} writes were accepted. "
           f"The longest wait of a client was {longest:.1f} s.")  # fmt: skip
-    if len(results) == len(ALL):
+    if len(known) == len(ALL):
         PAGE.write_text(f"{OPENING}\n{found}")
         print(f"written: {PAGE.relative_to(HERE)}")
     sys.exit(1 if wrong else 0)

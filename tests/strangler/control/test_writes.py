@@ -104,6 +104,40 @@ def test_the_switch_keeps_the_order_of_the_protocol(replicating, world):
     ]  # fmt: skip
 
 
+def test_writes_are_routed_to_their_owner_when_the_operator_is_gone_after_the_commit(
+    replicating, world, desk, monkeypatch
+):
+    published = world.publish
+
+    def killed(phases):
+        monkeypatch.setattr(world, "publish", published)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(world, "publish", killed)
+    assert not transition.route_to_owner(desk, NAME)  # nothing has begun
+    with pytest.raises(KeyboardInterrupt):
+        transition.advance_at(desk, NAME, SWITCHED)
+    world.calls.clear()
+    assert transition.route_to_owner(desk, NAME)
+    assert world.calls == [f"publish {NAME}=switched"]
+    assert not transition.route_to_owner(desk, NAME)
+    assert desk.store.standing(NAME).phase == REPLICATE  # what is recorded waits for a verb
+    transition.advance_at(desk, NAME, SWITCHED)
+    assert desk.store.standing(NAME).phase == SWITCHED
+
+
+def test_nothing_is_routed_before_the_commit(replicating, world, desk, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(world, "switch_step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        transition.advance_at(desk, NAME, SWITCHED)
+    world.calls.clear()
+    assert not transition.route_to_owner(desk, NAME)
+    assert world.calls == []
+
+
 def test_the_way_back_is_a_switch_in_the_next_epoch(switched, world, desk):
     switched(f"reverse {NAME}")
     assert world.calls == [
