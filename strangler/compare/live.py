@@ -220,9 +220,12 @@ class Comparator:
         while True:
             last = done.is_set()
             forget = time.monotonic() - forgotten > FORGET_SECONDS
-            if await self._store(forget) and forget:
+            stored = await self._store(forget)
+            if stored and forget:
                 forgotten = time.monotonic()
             if last:
+                if not stored:
+                    await self._store(forget)  # an old connection fails once; this is over a new one
                 return
             await _either(done, FLUSH_SECONDS)
 

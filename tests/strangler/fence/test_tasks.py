@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import pytest
@@ -13,20 +14,23 @@ from strangler.chassis.fence import Fenced
 
 @pytest.fixture
 def shop() -> Celery:
-    return Celery(
+    """An application with a queue of its own: the broker in memory is the whole process's."""
+    shop = Celery(
         "shop",
         broker="memory://",
         task_cls="strangler.chassis.fence.tasks:FencedTask",
         set_as_current=False,
         fixups=[],
     )
+    shop.conf.task_default_queue = secrets.token_hex(8)
+    return shop
 
 
 def delivered(shop: Celery, task: Any, retries: int) -> tuple[str, int | None]:
     """The state that the task is left in, and how many retries the message says that it sent, if any."""
     request = {"id": "a-task", "retries": retries, "delivery_info": {}, "called_directly": False}
     state = build_tracer(task.name, task, app=shop)("a-task", [], {}, request).info.state
-    with shop.connection_for_read() as link, link.SimpleQueue("celery") as queue:
+    with shop.connection_for_read() as link, link.SimpleQueue(shop.conf.task_default_queue) as queue:
         try:
             message = queue.get(block=False)
         except queue.Empty:
