@@ -81,8 +81,8 @@ def _measured(name: str) -> tuple[str, str, list[Row]]:
     title = name.replace("_", " ").capitalize()
     try:
         module = import_module(f"tests.benchmarks.{name}")
-        sentence = getattr(module, "SENTENCE", module.__doc__)
-        return getattr(module, "TITLE", title), sentence, module.run()
+        title = getattr(module, "TITLE", title)
+        return title, getattr(module, "SENTENCE", module.__doc__), module.run()
     except (StranglerError, ImportError, OSError, subprocess.SubprocessError) as reason:
         return title, "This run has no figures here.", [Row(title, None, "", note=f"not measured: {reason}")]
 
