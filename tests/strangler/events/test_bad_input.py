@@ -119,7 +119,7 @@ def publish(channel: Any, bad: Bad) -> None:
         "application_headers": bad.all_headers,
     }  # fmt: skip
     message = Message(bad.bytes, **{name: value for name, value in given.items() if value is not None})
-    channel.basic_publish(message, f"{NAMESPACE}events", "rugs.price_changed.v2")
+    channel.basic_publish_confirm(message, f"{NAMESPACE}events", "rugs.price_changed.v2")
 
 
 def write(publisher: Shop, bad: Bad, number: int) -> bool:
