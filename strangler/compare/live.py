@@ -57,7 +57,7 @@ FLUSH_SECONDS = 0.5
 FORGET_SECONDS = 3600.0
 DRAIN_SECONDS = 3.0
 CONCURRENCY = 4  # requests in comparison at a time; each asks one home at a time
-# p95 needs some pairs to be bounded, so thin traffic is timed more often than `compare.control` says.
+# A bound on p95 takes dozens of pairs, so thin traffic is timed more often than `compare.control` says.
 PAIRS_PER_SECOND = 2.0
 
 

@@ -285,8 +285,9 @@ def route_to_owner(desk: Desk, name: str) -> bool:
     """Publish the routes of a switch that has passed its commit point, if the gateway lacks them.
 
     For whoever looks after switches whose operator is gone, or stopped: writes reach the owner again, and
-    the rest waits for the next verb. Takes no lock, since a stopped operator may hold it. Raises
-    StranglerError where the gateway doesn't take them.
+    the rest waits for the next verb. Takes no lock, since a stopped operator may hold it, and so looks again
+    afterwards: whoever has ended the switch meanwhile may have routed otherwise. Raises StranglerError where
+    the gateway doesn't take them.
     """
     capability, left = desk.capability(name), desk.store.unfinished(name)
     step = left and first_step(left)
@@ -302,6 +303,9 @@ def route_to_owner(desk: Desk, name: str) -> bool:
     if desk.surroundings.gateway(phases).agrees:
         return False
     desk.surroundings.publish(phases)
+    now = desk.store.unfinished(name)
+    if now is None or now.id != left.id:
+        desk.surroundings.publish(routed(desk.config, desk.store))
     return True
 
 

@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
         ),
     ]
 '''
-LEFT = "are dropped; done again, it takes away what is left of ours."
+AGAIN = "done again, it takes away what is left of ours."
 BLOCK_BYTES = 1 << 20
 VERIFIED_WITHIN = 10.0  # seconds that a verification under way is waited for
 LISTEN_SECONDS = 2.0  # that scans are counted while nothing of ours reads
@@ -111,7 +111,7 @@ def drop(owner_url: str, new_owner_url: str, name: str, tables: Sequence[str]) -
     remembers its epoch.
     """
     with connection(owner_url, "old owner") as owner:
-        with _told(owner_url, may_be=f"The tables may be gone; if they {LEFT}"), owner.transaction():
+        with _told(owner_url, may_be=f"The tables may be dropped; {AGAIN}"), owner.transaction():
             _drop(owner, [table for table in tables if _exists(owner, table)])
             orders.end(owner, tables)
             ownership.forget_dropped(owner, name)
@@ -277,8 +277,10 @@ def _unfinished() -> Iterator[None]:
     try:
         yield
     except MovementError as error:
-        raise DropUnfinished(f"{error} The tables {LEFT}") from error
+        raise DropUnfinished(f"{error} The tables are dropped; {AGAIN}") from error
     except psycopg.Error as error:
-        raise DropUnfinished(f"{sentence(error)} The tables {LEFT}") from error
+        raise DropUnfinished(f"{sentence(error)} The tables are dropped; {AGAIN}") from error
     except OSError as error:
-        raise DropUnfinished(f"The migration can't be written: {error}. The tables {LEFT}") from error
+        raise DropUnfinished(
+            f"The migration can't be written: {error}. The tables are dropped; {AGAIN}"
+        ) from error

@@ -22,7 +22,7 @@ from strangler.movement.tables import Connection
 SQLSTATES = ("STR01", "STR02")  # the rows are moving; they have moved
 LOCK_MILLISECONDS = 200  # writers queue behind a lock that waits: it gives up early, and comes again
 ATTEMPTS, PAUSE_SECONDS = 15, 0.05
-READING = ("AccessShareLock", "RowShareLock")
+READERS = ("AccessShareLock", "RowShareLock")
 OLD_SECONDS = 5.0  # a transaction that has written and is older than this isn't waited for
 
 TRIGGERS = {
@@ -104,7 +104,7 @@ def holders(
     owner: Connection,
     tables: Sequence[str],
     older_than: float = OLD_SECONDS,
-    harmless: Sequence[str] = READING,
+    harmless: Sequence[str] = READERS,
 ) -> tuple[Holder, ...]:
     """Transactions that hold `tables` and have been open for long, and prepared ones.
 

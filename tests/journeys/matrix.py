@@ -371,7 +371,7 @@ def main() -> None:
     chosen = [cell for cell in chosen if cell not in kept]
     results: list[Result] = []
     loads: list[LightLoad] = []
-    left, end = iter(list(chosen)), time.monotonic() + asked.minutes * 60
+    left, end = iter(chosen), time.monotonic() + asked.minutes * 60
 
     def strike() -> None:
         with tempfile.TemporaryDirectory(prefix="looms-") as root, running_matrix(Path(root)) as matrix:

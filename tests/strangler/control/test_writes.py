@@ -126,6 +126,29 @@ def test_writes_are_routed_to_their_owner_when_the_operator_is_gone_after_the_co
     assert desk.store.standing(NAME).phase == SWITCHED
 
 
+def test_routes_that_come_late_give_way_to_what_others_have_done_meanwhile(
+    replicating, world, desk, monkeypatch
+):
+    published = world.publish
+
+    def killed(phases):
+        monkeypatch.setattr(world, "publish", published)
+        raise KeyboardInterrupt
+
+    def stopped(phases):
+        monkeypatch.setattr(world, "publish", published)
+        transition.advance_at(desk, NAME, SWITCHED)
+        transition.take_back_at(desk, NAME, REPLICATE)
+        return published(phases)
+
+    monkeypatch.setattr(world, "publish", killed)
+    with pytest.raises(KeyboardInterrupt):
+        transition.advance_at(desk, NAME, SWITCHED)
+    monkeypatch.setattr(world, "publish", stopped)
+    transition.route_to_owner(desk, NAME)
+    assert desk.store.standing(NAME).phase == world.taken[NAME] == REPLICATE
+
+
 def test_nothing_is_routed_before_the_commit(replicating, world, desk, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt

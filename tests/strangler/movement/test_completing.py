@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from strangler.movement import archive, orders
@@ -58,6 +59,18 @@ def test_what_is_left_when_the_new_owner_goes_away_is_done_again(switched):
     assert switched.sql("shop", THERE) == [(0,)]
     drop(switched)
     assert switched.sql("service", OURS) == []
+
+
+def test_a_connection_that_is_lost_in_the_drop_leaves_it_open_what_became_of_it(switched, monkeypatch):
+    def lost(*_):
+        raise psycopg.OperationalError("the connection is lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("strangler.movement.archive.ownership.forget_dropped", lost)
+        with pytest.raises(DropUnfinished, match=r"The tables may be dropped; done again"):
+            drop(switched)
+    drop(switched)
+    assert switched.sql("shop", THERE) == [(0,)]
 
 
 @pytest.mark.parametrize("harm", ["damaged", "gone"])

@@ -293,6 +293,16 @@ def test_a_table_that_stays_locked_holds_the_fence_and_names_who(homes):
     assert homes.owners == ["shop"]
 
 
+def test_a_reader_in_the_way_of_taking_a_fence_off_is_named(homes):
+    with (
+        psycopg.connect(homes.shop.url, application_name="a long report") as reader,
+        psycopg.connect(homes.shop.url, autocommit=True) as shop,
+    ):
+        reader.execute("SELECT FROM rug")
+        with pytest.raises(SwitchHeld, match=r"a long report.* has held rug"):
+            fence.at_once(shop, ["rug"], lambda: shop.execute("LOCK TABLE rug IN ACCESS EXCLUSIVE MODE"))
+
+
 def test_old_and_prepared_transactions_are_named_beforehand(homes):
     with (
         psycopg.connect(homes.shop.url, autocommit=True) as owner,
