@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from strangler.control.effects import to_record
@@ -9,7 +10,8 @@ from strangler.control.phases import REPLICATE, SWITCHED
 from strangler.control.transition import draw, draw_back
 from tests.journeys import matrix
 from tests.journeys.matrix import ALL, EFFECTS, STRIKES, Cell, Result
-from tests.journeys.switching import NAME
+from tests.journeys.project import until
+from tests.journeys.switching import NAME, databases, heard_of
 from tests.strangler.events.rabbit import NoRabbit, program
 from tests.tree import skip
 
@@ -45,6 +47,29 @@ def test_the_check_sees_a_write_that_is_lost(running):
             running._check(running._owner())
     finally:
         running.load.accepted.discard(-7)
+
+
+@pytest.mark.parametrize(
+    ("number", "harm"),
+    [
+        ("(SELECT max(number) FROM rugs_rug)", "UPDATE fair_sighting SET times = {} WHERE number = {}"),
+        ("-7", "INSERT INTO fair_sighting (times, number) VALUES ({}, {})"),
+    ],
+    ids=["twice", "never woven"],
+)
+def test_the_check_sees_what_was_heard_of_wrongly(running, number, harm):
+    until(lambda: running._owner(), "an owner")
+    with running.load.quiet(), psycopg.connect(databases(running.project)["shop"], autocommit=True) as shop:
+        ((struck,),) = shop.execute(f"SELECT {number}").fetchall()
+        until(lambda: number == "-7" or struck in heard_of(running.project), "it to be heard of")
+        shop.execute(harm.format(2 if struck > 0 else 1, struck))
+    try:
+        with pytest.raises(matrix.Wrong, match="heard of more than once, or never woven"):
+            running._check(running._owner())
+    finally:
+        with psycopg.connect(databases(running.project)["shop"]) as shop:
+            shop.execute("DELETE FROM fair_sighting WHERE number < 0")
+            shop.execute("UPDATE fair_sighting SET times = 1")
 
 
 def test_the_boundaries_are_those_of_the_plan(running):
