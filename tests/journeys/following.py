@@ -26,7 +26,9 @@ import psycopg
 from tests.journeys.project import CAPABILITY, Project, copied, until
 from tests.journeys.writing import MIDDLE, Lags, passed_on, writing
 
-TABLES = ("catalog_seller", "catalog_category", "catalog_product", "catalog_review")
+TABLES = (
+    "catalog_seller", "catalog_category", "catalog_product", "catalog_review", "catalog_product_watchers",
+)  # fmt: skip
 Say = Callable[[str], None]
 Row = tuple[str, int]
 

@@ -13,9 +13,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.journeys.following import TABLES
 from tests.journeys.project import CAPABILITY, Project, until
 
-TABLES = ("catalog_seller", "catalog_category", "catalog_product", "catalog_review")
 
 # As a member of staff does it: the admin's own form and its own action. No template answers in a shell.
 ADMIN = """
