@@ -16,7 +16,6 @@ import pytest
 from tests.journeys.following import TABLES
 from tests.journeys.project import CAPABILITY, Project, until
 
-
 # As a member of staff does it: the admin's own form and its own action. No template answers in a shell.
 ADMIN = """
 from django.contrib.auth import get_user_model
