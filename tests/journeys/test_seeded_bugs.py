@@ -160,9 +160,7 @@ def test_the_same_service_is_found_to_be_the_same(loaded: Project, recording: Pa
     assert replayed.code == 0, replayed.out
     (seen,) = replayed.json
     assert seen["result"] == "same"
-    # The shop is written meanwhile: a row may be on its way, or change between one answer and the other.
-    assert (seen["comparable"] + seen["settled"] + seen["stale"], seen["different"]) == (seen["captured"], 0)
-    assert seen["coverage"] >= 0.9, seen["reasons"]
+    assert (seen["comparable"], seen["different"]) == (seen["captured"], 0), seen["reasons"]
     kinds = set().union(*(route["callers"] for route in seen["routes"]))
     assert kinds == {"anonymous", "buyer", "seller_staff", "support", "admin"}
 

@@ -205,13 +205,14 @@ class Edge:
         pause: float = 0.0,
         done: asyncio.Event | None = None,
         session: bool = True,
+        seen: Load | None = None,
     ) -> Load:
         """Ask for products as several users at once; everything but a whole 200 is a failure.
 
         Ends after `seconds`, or earlier once `done` is set. Each user rests for `pause` seconds between two
-        requests, and has a session unless told otherwise.
+        requests, and has a session unless told otherwise. Who gives `seen` can look on.
         """
-        seen, end = Load(), time.monotonic() + seconds
+        seen, end = Load() if seen is None else seen, time.monotonic() + seconds
 
         async def one(client: aiohttp.ClientSession, user: int) -> None:
             own = {"cookie": f"sessionid=s-{user}"} if session else {}
