@@ -33,6 +33,13 @@ class Freshness(Protocol):
         """
         ...
 
+    async def written(self) -> str | None:
+        """How far the owner has been written; None while somebody writes.
+
+        The same twice: nothing was written in between. Raises CouldNotAsk as `is_behind` does.
+        """
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -41,6 +48,9 @@ class Unfollowed:
 
     async def is_behind(self) -> bool:
         return False
+
+    async def written(self) -> str | None:
+        return ""
 
     async def close(self) -> None:
         pass
@@ -69,6 +79,19 @@ class Followed:
                 return behind
             await asyncio.sleep(POLL_SECONDS)
         return False
+
+    async def written(self) -> str | None:
+        if not await self._owner.has("strangler_capture.change"):
+            return ""
+        # In this order: whoever takes a number after the first question moves it, and whoever had one before
+        # and hasn't committed by the second still holds the lock of an insert.
+        numbers = await self._owner.row("SELECT last_value, is_called FROM strangler_capture.change_id_seq")
+        (under_way,) = await self._owner.row(
+            """SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database AS d ON d.oid = database
+                              WHERE d.datname = current_database() AND mode = 'RowExclusiveLock'
+                              AND relation = 'strangler_capture.change'::regclass)"""
+        )
+        return None if under_way else str(numbers)
 
     async def close(self) -> None:
         for database in (self._owner, self._follower):

@@ -67,6 +67,7 @@ class Look:
         status, reason = 0, ""
 
         try:
+            written = await self.freshness.written()
             if await self.freshness.is_behind():
                 raise _Stale
             if given is None or timed:
@@ -94,7 +95,7 @@ class Look:
                 earlier = _before_the_candidate(given, control, control_home, candidate_first)
                 if standing:
                     judged = judge(str(route), standing, noise | moved, self.ignores)
-                elif wavering := _wavering(judged, earlier, before, moved):
+                elif (wavering := _wavering(judged, earlier, before, moved)) and await self._stands(written):
                     judged = wavering
                 else:
                     reason = SETTLED
@@ -127,6 +128,10 @@ class Look:
         after = await self.asker.ask(self.capability.owner, request, token)
         return before, differences(before, candidate), _paths(before, after)
 
+    async def _stands(self, written: str | None) -> bool:
+        """Whether nothing was written meanwhile, not even there and back."""
+        return written is not None and written == await self.freshness.written()
+
     async def _both(self, request: Request, token: str, candidate_first: bool) -> tuple[Answer, Answer]:
         homes = (self.capability.owner, self.capability.home)
         answers = {}
@@ -153,8 +158,9 @@ def _wavering(
 ) -> tuple[Judged, ...]:
     """What differed once, while the control stood still from before the candidate's answer to after it.
 
-    No write explains that, for the candidate had every row: it answers now so, now otherwise. A control that
-    moved at all, be it by a clock, proves nothing.
+    It answers now so, now otherwise, and had every row; unless rows were written there and back meanwhile,
+    as when one product leaves a page by its price and the next one returns. A control that moved at all, be
+    it by a clock, proves nothing.
     """
     if earlier is None or moved or _paths(earlier, later):
         return ()

@@ -277,6 +277,53 @@ def test_a_follower_that_comes_back_is_compared_again(shop: Make, rows: Rows) ->
     assert (seen.same, seen.stale) == (1, 1)
 
 
+def test_a_row_that_was_written_there_and_back_meanwhile_differs_from_nothing(shop: Make, rows: Rows) -> None:
+    rows.catch_up()
+    project = shop()
+
+    def there_and_back(number: int, plain: Callable[[int], int] = project.candidate.prices) -> int:
+        project.candidate.prices = plain
+        rows.write("UPDATE rug SET price = price + 1 WHERE id = 7")
+        rows.catch_up()
+        seen = plain(number)
+        rows.write("UPDATE rug SET price = price - 1 WHERE id = 7")
+        rows.catch_up()
+        return seen
+
+    project.candidate.prices = there_and_back
+    project.capture("/api/rugs/7/")
+    seen = compared(project, owner=rows.owner, follower=rows.follower)
+    assert (seen.settled, seen.different) == (1, 0)
+
+
+def test_a_candidate_that_wavers_while_nobody_writes_differs(shop: Make, rows: Rows) -> None:
+    rows.catch_up()
+    project = shop(bug="late")
+    project.capture("/api/rugs/7/")
+    seen = compared(project, owner=rows.owner, follower=rows.follower)
+    assert (seen.settled, seen.different) == (0, 1)
+
+
+def test_how_far_the_owner_is_written_is_not_known_while_somebody_writes(rows: Rows) -> None:
+    rows.catch_up()
+
+    async def written() -> list[str | None]:
+        seen = Followed(capability(), rows.owner, rows.follower)  # type: ignore[arg-type]
+        try:
+            found = [await seen.written(), await seen.written()]
+            with psycopg.connect(rows.owner) as writer:
+                writer.execute("UPDATE rug SET price = price + 1 WHERE id = 7")
+                found.append(await seen.written())
+            return [*found, await seen.written()]
+        finally:
+            await seen.close()
+
+    first, second, meanwhile, afterwards = asyncio.run(written())
+    assert first == second is not None
+    assert meanwhile is None
+    assert afterwards not in (None, first)
+
+
 def test_under_constant_writes_nothing_differs_that_is_the_same(
     shop: Make, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
