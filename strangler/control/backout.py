@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from strangler.compare.evidence import Watched
 from strangler.config import Capability
-from strangler.control.gates import FollowState, Gate, figure, log_e, verified
+from strangler.control.e_process import log_e
+from strangler.control.facts import FollowState
+from strangler.control.gates import Gate, figure, verified
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,8 @@ from strangler.compare.footing import Footing
 from strangler.config import Capability, Config
 from strangler.control import judging, write_gates
 from strangler.control.effects import routed
-from strangler.control.gates import (
-    Facts,
-    FollowState,
-    GatewayView,
-    Health,
-    Ownership,
-    answers,
-    follows,
-    tables,
-)
+from strangler.control.facts import Facts, FollowState, GatewayView, Health, Ownership
+from strangler.control.gates import answers, follows, tables
 from strangler.control.gates import contracts as contracts_gate
 from strangler.control.phases import COMPLETE, SWITCHED, Phase
 from strangler.control.store import Standing, Store, Transition, connect

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from strangler.compare.footing import Footing, Laid
 from strangler.compare.latency import lasting_bounds, samples_for_bounds
 from strangler.config import Capability
+from strangler.control.e_process import e_value, samples_needed
+from strangler.control.facts import Evidence, Facts, FollowState, Lag, Ownership, Round
 from strangler.control.phases import Phase
 
 if TYPE_CHECKING:
@@ -30,213 +31,6 @@ class Gate:
     name: str
     passed: bool
     sentence: str
-
-
-class Evidence(Protocol):
-    """What the live comparison has seen of a capability; counts of requests.
-
-    It counts from `since`: when the phase began, or when what it rests on was `laid` anew.
-    `shapes` counts the distinct requests among the compared ones: by route, path, query and kind of caller;
-    `shapes_different` those among them that were ever answered differently.
-    `coverage` is the share of captured requests that were compared, or None where nothing was captured;
-    `stale` counts those that weren't because the service lacked what the monolith had.
-    `latencies` has milliseconds by home, `differing` the unexcused differences by route and field, the most
-    frequent first, `critical` those in fields declared critical, and `slower` the routes that take provably
-    more than (1 + slack) times as long at the service.
-    """
-
-    @property
-    def since(self) -> datetime.datetime | None: ...
-    @property
-    def laid(self) -> Laid | None: ...
-    @property
-    def captured(self) -> int: ...
-    @property
-    def dropped(self) -> int: ...
-    @property
-    def comparable(self) -> int: ...
-    @property
-    def different(self) -> int: ...
-    @property
-    def excused(self) -> int: ...
-    @property
-    def stale(self) -> int: ...
-    @property
-    def shapes(self) -> int: ...
-    @property
-    def shapes_different(self) -> int: ...
-    @property
-    def coverage(self) -> float | None: ...
-    @property
-    def differing(self) -> Sequence[str]: ...
-    @property
-    def critical(self) -> Sequence[str]: ...
-    @property
-    def latencies(self) -> Mapping[str, Sequence[float]]: ...
-    def slower(self, slack: float) -> Sequence[object]: ...
-
-
-@dataclass(frozen=True)
-class Health:
-    """What a home said when it was asked for /health/ready; `detail` is the status, or why there is none.
-
-    `version` is the one that runs, "" where it wasn't told.
-    """
-
-    home: str
-    ready: bool
-    detail: str
-    version: str = ""
-
-
-@dataclass(frozen=True)
-class GatewayView:
-    """The revision that the gateway has taken, and the one that the recorded phases come to.
-
-    `taken` is None where the gateway doesn't answer or is behind; `detail` is then a sentence that says so.
-    """
-
-    taken: str | None
-    recorded: str
-    rejected: int = 0
-    detail: str = ""
-
-    @property
-    def agrees(self) -> bool:
-        return self.taken == self.recorded
-
-
-class Lag(Protocol):
-    """Changes at the owner that aren't applied yet, and the age of the first one in seconds."""
-
-    @property
-    def rows(self) -> int: ...
-    @property
-    def seconds(self) -> float: ...
-
-
-class Copying(Protocol):
-    """How far the copy of one table has come."""
-
-    @property
-    def table(self) -> str: ...
-    @property
-    def rows(self) -> int: ...
-    @property
-    def total(self) -> int: ...
-
-
-class Round(Protocol):
-    """A verification of all rows that ran to its end; the first that differ or never settle are `named`."""
-
-    @property
-    def equal(self) -> bool: ...
-    @property
-    def tables(self) -> Sequence[str]: ...
-    @property
-    def rows(self) -> int: ...
-    @property
-    def suspects(self) -> int: ...
-    @property
-    def differing(self) -> int: ...
-    @property
-    def unsettled(self) -> int: ...
-    @property
-    def named(self) -> Sequence[str]: ...
-    @property
-    def seconds(self) -> float: ...
-
-
-class FollowState(Protocol):
-    """How a capability's tables follow; None is what couldn't be learned.
-
-    `follows`: every table is copied whole, each change applied as it comes, and nothing holds it. `word` is
-    the age in seconds of the follower's last word, and it `lives` while that is young. `round` is the last
-    verification since it follows, `age` the seconds since its end, `problem` why the latest one has no end.
-    """
-
-    @property
-    def ordered(self) -> bool: ...
-    @property
-    def follows(self) -> bool: ...
-    @property
-    def lives(self) -> bool: ...
-    @property
-    def copying(self) -> Sequence[Copying]: ...
-    @property
-    def word(self) -> float | None: ...
-    @property
-    def held(self) -> str | None: ...
-    @property
-    def lag(self) -> Lag | None: ...
-    @property
-    def round(self) -> Round | None: ...
-    @property
-    def age(self) -> float | None: ...
-    @property
-    def problem(self) -> str | None: ...
-    @property
-    def unknown(self) -> str | None: ...
-
-
-class Ownership(Protocol):
-    """Who owns a capability's rows, and what else writes them.
-
-    `owner` is the home whose database takes writes, "" where that isn't settled. `settled`: one owns, the
-    other follows, and no switch is under way. `sentence` is what both homes say. `foreign_keys` cross into
-    the tables or out of them, `crossings` are statements of other contexts in the quiet time, `recorded_for`
-    the seconds since these are recorded, `holders` transactions that a fence would wait for. `unknown` says
-    why nothing could be learned.
-    """
-
-    @property
-    def owner(self) -> str: ...
-    @property
-    def settled(self) -> bool: ...
-    @property
-    def epoch(self) -> int: ...
-    @property
-    def sentence(self) -> str: ...
-    @property
-    def foreign_keys(self) -> Sequence[str]: ...
-    @property
-    def crossings(self) -> Sequence[str]: ...
-    @property
-    def recorded_for(self) -> float | None: ...
-    @property
-    def holders(self) -> Sequence[str]: ...
-    @property
-    def unknown(self) -> str | None: ...
-
-
-class ContractState(Protocol):
-    """Whether the versions that run keep what their consumers need, and a sentence that says so."""
-
-    @property
-    def deployable(self) -> bool: ...
-    @property
-    def sentence(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Everything that the gates look at, taken at one moment. None means that it couldn't be learned.
-
-    `unfit` says why the tables can't follow. For writes: `ownership`, the seconds for which the phase has
-    `stood`, capabilities with the same tables that are `behind`, and what still `references` the old ones.
-    """
-
-    health: Health
-    gateway: GatewayView
-    unfit: Sequence[str] | None = None
-    following: FollowState | None = None
-    evidence: Evidence | None = None
-    ownership: Ownership | None = None
-    stood: float | None = None
-    behind: Sequence[str] | None = None
-    references: Sequence[str] | None = None
-    contracts: ContractState | None = None
-    footing: Footing | None = None  # what evidence would rest on now
 
 
 # ── The gates ────────────────────────────────────────────────────────────────────────────────────
@@ -541,32 +335,6 @@ def percent(share: float) -> str:
 
 def figure(number: float) -> str:
     return f"{number:.3g}" if number < 1000 else f"{min(number, 1e9):,.0f}"
-
-
-# ── The figures ──────────────────────────────────────────────────────────────────────────────────
-
-
-def e_value(n: int, k: int, limit: float) -> float:
-    """E of n comparable requests of which k differ: (p1/p0)^k * ((1-p1)/(1-p0))^(n-k), p1 = p0 / 10."""
-    return math.exp(min(log_e(n, k, limit), 700))  # beyond that a float overflows, and the verdict is clear
-
-
-def log_e(n: int, k: int, limit: float) -> float:
-    """The logarithm of E."""
-    return k * _log_mismatch() + (n - k) * _log_match(limit)
-
-
-def samples_needed(k: int, limit: float, confidence: float) -> int:
-    """The least n at which k differing ones still pass: 3,327 for 0.1 % at 95 %, and 2,558 more for each."""
-    return k + math.ceil((-math.log(1 - confidence) - k * _log_mismatch()) / _log_match(limit))
-
-
-def _log_mismatch() -> float:
-    return -math.log(10)
-
-
-def _log_match(limit: float) -> float:
-    return math.log1p(-limit / 10) - math.log1p(-limit)
 
 
 # ── Which gates stand before which move ──────────────────────────────────────────────────────────

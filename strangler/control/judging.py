@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 from strangler.config import Capability
 from strangler.control import gates, write_gates
-from strangler.control.gates import Facts, Gate
+from strangler.control.facts import Facts
+from strangler.control.gates import Gate
 from strangler.control.phases import Phase
 
 Check = Callable[[Capability, Facts], Gate]

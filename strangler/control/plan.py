@@ -28,7 +28,8 @@ from strangler.control.effects import (
     from_record,
     to_record,
 )
-from strangler.control.gates import Facts, Gate
+from strangler.control.facts import Facts
+from strangler.control.gates import Gate
 from strangler.control.judging import judge
 from strangler.control.phases import COMPLETE, MONOLITH, SWITCHED, Phase
 from strangler.control.store import Standing

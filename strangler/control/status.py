@@ -8,7 +8,8 @@ from typing import Any
 from strangler.config import Capability
 from strangler.control import gates
 from strangler.control.desk import Desk
-from strangler.control.gates import Evidence, FollowState, Gate, GatewayView, Health, Ownership
+from strangler.control.facts import Evidence, FollowState, GatewayView, Health, Ownership
+from strangler.control.gates import Gate
 from strangler.control.judging import judge
 from strangler.control.phases import COMPLETE, MONOLITH, SWITCHED, Direction, Phase, direction, step_towards
 from strangler.control.store import GUARD, Looked, Operator, Standing, Transition

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from strangler.config import Capability, Config, Home
-from strangler.control.gates import ContractState, Evidence, FollowState, GatewayView, Health, Ownership
+from strangler.control.facts import ContractState, Evidence, FollowState, GatewayView, Health, Ownership
 from strangler.control.phases import Phase
 from strangler.run.system import System
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from strangler.config import Capability
 from strangler.control import gates
-from strangler.control.gates import Facts, Gate, Ownership
+from strangler.control.facts import Facts, Ownership
+from strangler.control.gates import Gate
 
 NAMED = 3  # of what holds; the others are counted
 

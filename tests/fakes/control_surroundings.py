@@ -12,7 +12,7 @@ from strangler.compare.evidence import Watched
 from strangler.compare.footing import Footing, Laid
 from strangler.compare.store import Hour
 from strangler.config import Capability, Home
-from strangler.control.gates import GatewayView, Health
+from strangler.control.facts import GatewayView, Health
 from strangler.control.phases import MONOLITH, Phase
 from strangler.errors import StranglerError, Unfinished
 from strangler.movement.backfill import Progress

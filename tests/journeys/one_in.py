@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from strangler.control.gates import samples_needed
+from strangler.control.e_process import samples_needed
 from tests.journeys.project import CAPABILITY, Project, copied, counted, until
 
 CONFIDENCE = 0.95
@@ -86,7 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--every", type=int, default=500, help="one of how many requests shows the bug")
     parser.add_argument("--limit", type=float, default=0.001, help="the gate's mismatch_limit")
-    parser.add_argument("--rate", type=float, default=60.0, help="requests a second")
+    parser.add_argument("--rate", type=float, default=30.0, help="requests a second")
     parser.add_argument("--seconds", type=float, default=600.0, help="patience for each of the two waits")
     options = parser.parse_args()
     began, last = time.monotonic(), 0.0

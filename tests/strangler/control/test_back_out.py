@@ -12,7 +12,7 @@ import pytest
 from strangler.compare.evidence import Watched
 from strangler.compare.store import Hour
 from strangler.config import Capability, Config
-from strangler.control import backout, gates, guard, transition
+from strangler.control import backout, e_process, guard, transition
 from strangler.control.backout import Watch, mirrored
 from strangler.control.desk import Desk
 from strangler.control.errors import GatesHeld, TransitionFailed
@@ -33,19 +33,19 @@ PRICE = "GET /rugs/<int:pk>/ $.price (value, 1 times)"
 
 
 def test_in_the_first_hour_it_is_half_of_the_gates_likelihood_ratio_turned_round() -> None:
-    assert mirrored([(1, 200, 3)], LIMIT) == pytest.approx(0.5 / gates.e_value(200, 3, LIMIT))
+    assert mirrored([(1, 200, 3)], LIMIT) == pytest.approx(0.5 / e_process.e_value(200, 3, LIMIT))
 
 
 def test_a_million_equal_answers_do_not_make_it_deaf() -> None:
     equal = [(hour, 10_000, 0) for hour in range(1, 101)]
     assert mirrored(equal, LIMIT) < 20
     assert mirrored([*equal, (101, 1000, 12)], LIMIT) > 20
-    from_the_beginning_alone = 1 / gates.e_value(1_001_000, 12, LIMIT)
+    from_the_beginning_alone = 1 / e_process.e_value(1_001_000, 12, LIMIT)
     assert from_the_beginning_alone < 1e-100
 
 
 def test_hours_that_are_no_longer_kept_stake_nothing() -> None:
-    assert mirrored([(5, 200, 3)], LIMIT) == pytest.approx(1 / 30 / gates.e_value(200, 3, LIMIT))
+    assert mirrored([(5, 200, 3)], LIMIT) == pytest.approx(1 / 30 / e_process.e_value(200, 3, LIMIT))
     assert mirrored([], LIMIT) == 0
 
 
@@ -59,7 +59,7 @@ def simulated(rate: float, seed: int, *, answers: int, an_hour: int = 500) -> tu
         ahead = 1  # answers until the next one that differs
         while draw.random() >= rate and n + ahead <= answers:
             ahead += 1
-        promoted |= gates.e_value(n + ahead - 1, k, LIMIT) >= 1 / (1 - CONFIDENCE)
+        promoted |= e_process.e_value(n + ahead - 1, k, LIMIT) >= 1 / (1 - CONFIDENCE)
         for _ in range(ahead):
             n += 1
             hour = 1 + n // an_hour

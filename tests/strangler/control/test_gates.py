@@ -10,8 +10,9 @@ import pytest
 
 from strangler.compare.footing import Footing
 from strangler.config import Capability
-from strangler.control import gates
-from strangler.control.gates import Facts, Gate, GatewayView, Health
+from strangler.control import e_process, gates
+from strangler.control.facts import Facts, GatewayView, Health
+from strangler.control.gates import Gate
 from strangler.control.judging import judge
 from strangler.control.phases import MONOLITH, SHADOW, SWITCHED, Phase
 from strangler.movement.backfill import Progress
@@ -58,7 +59,7 @@ def equal_answers(shapes: int, different: int = 0) -> FakeEvidence:
 
 
 def test_a_limit_of_one_in_a_thousand_needs_3327_answers_and_2558_more_for_each_difference() -> None:
-    needed = [gates.samples_needed(k, 0.001, 0.95) for k in range(4)]
+    needed = [e_process.samples_needed(k, 0.001, 0.95) for k in range(4)]
     assert needed[0] == 3327
     assert [later - earlier for earlier, later in itertools.pairwise(needed)] == [2558] * 3
 
@@ -66,21 +67,21 @@ def test_a_limit_of_one_in_a_thousand_needs_3327_answers_and_2558_more_for_each_
 @pytest.mark.parametrize("different", range(6))
 @pytest.mark.parametrize("limit", [0.001, 0.01, 0.05])
 def test_one_answer_fewer_than_needed_is_not_enough(different: int, limit: float) -> None:
-    needed = gates.samples_needed(different, limit, 0.95)
-    assert gates.e_value(needed, different, limit) >= 20
-    assert gates.e_value(needed - 1, different, limit) < 20
+    needed = e_process.samples_needed(different, limit, 0.95)
+    assert e_process.e_value(needed, different, limit) >= 20
+    assert e_process.e_value(needed - 1, different, limit) < 20
 
 
 def test_the_e_value_is_the_likelihood_ratio() -> None:
     n, k, p0 = 50, 2, 0.05
     p1 = p0 / 10
     ratio = (p1**k * (1 - p1) ** (n - k)) / (p0**k * (1 - p0) ** (n - k))
-    assert gates.e_value(n, k, p0) == pytest.approx(ratio)
+    assert e_process.e_value(n, k, p0) == pytest.approx(ratio)
 
 
 def test_looking_after_every_answer_promotes_wrongly_less_than_5_percent_of_the_time() -> None:
     """A service that differs exactly as often as the limit must not get through, however often one looks."""
-    wrong = chance_of_promotion([gates.samples_needed(k, LIMIT, CONFIDENCE) for k in range(60)])
+    wrong = chance_of_promotion([e_process.samples_needed(k, LIMIT, CONFIDENCE) for k in range(60)])
     assert 0.04 < wrong < 0.05
 
 
@@ -121,14 +122,14 @@ def plain_bounds(differences: int) -> list[int]:
 
 
 def test_enough_equal_answers_pass(capability: Capability) -> None:
-    needed = gates.samples_needed(0, LIMIT, CONFIDENCE)
+    needed = e_process.samples_needed(0, LIMIT, CONFIDENCE)
     assert gates.answers(capability, facts(equal_answers(needed))).passed
     assert not gates.answers(capability, facts(equal_answers(needed - 1))).passed
 
 
 def test_the_sentence_says_what_was_counted_and_what_is_missing(capability: Capability) -> None:
     gate = gates.answers(capability, facts(equal_answers(300, different=1)))
-    needed = gates.samples_needed(1, LIMIT, CONFIDENCE)
+    needed = e_process.samples_needed(1, LIMIT, CONFIDENCE)
     assert gate.sentence == (
         "300 samples, 1 differ; E = 1.5 of 20, to show at most 1 % differing with 95 % confidence. "
         f"{needed} are needed if no other differs: {needed - 300} to go."
