@@ -266,7 +266,8 @@ class Matrix:
             lambda: heard_of(self.project).keys() >= rows[home].keys(), "the fair to hear of each", within=30
         )
         heard = heard_of(self.project)
-        if odd := {one: times for one, times in heard.items() if times != 1 or one not in rows[home]}:
+        woven = self._rows(home)  # asked last: the load goes on
+        if odd := {one: times for one, times in heard.items() if times != 1 or one not in woven}:
             raise Wrong(f"heard of more than once, or never woven: {dict(sorted(odd.items())[:5])}")
         for number, (key, _, _) in rows[home].items():
             if self.ids.setdefault(key, number) != number:
