@@ -110,36 +110,50 @@ def advance_at(
     """
     capability = desk.capability(name)
     deadline = time.monotonic() + wait
-    # Waiting takes no lock, so that somebody else can always take the capability back meanwhile.
+    while True:
+        _wait_for_gates(desk, capability, target, named, deadline, look)
+        with desk.store.operating(name, desk.by):
+            if saved:
+                check_saved(desk, saved)
+            recovered = recover_switch(desk, capability, begun)
+            if recovered and recovered.target == target:
+                return recovered
+            plan, unfinished = _draw(desk, capability, target, named)
+            if plan is None:
+                return None
+            if saved and plan.effects != saved.effects:
+                raise PlanOutdated(
+                    f"The effects of this plan of {name} would be others now: strangler.toml has changed, or "
+                    "a switch that was undone has used up the epoch. Nothing was changed; make a new plan."
+                )
+            if not plan.held:
+                transition = unfinished or _begin(desk, plan)
+                return _run(desk, transition, plan, begun, progress)
+            if time.monotonic() >= deadline:
+                raise GatesHeld(plan)
+        # A gate that let pass a moment ago holds again: evidence goes on while it is looked at.
+        _until_next_look(deadline)
+
+
+def _wait_for_gates(
+    desk: Desk, capability: Capability, target: Phase, named: bool, deadline: float, look: Look | None
+) -> None:
+    """Return when nothing holds, or at the deadline. Takes no lock, so that somebody else can always take the
+    capability back meanwhile."""
     while time.monotonic() < deadline:
-        unfinished = desk.store.unfinished(name)
+        unfinished = desk.store.unfinished(capability.name)
         if unfinished and first_step(unfinished):
-            break  # whoever gets the lock ends it: nothing else would, nor would its gates ever pass
+            return  # whoever gets the lock ends it: nothing else would, nor would its gates ever pass
         plan = _draw(desk, capability, target, named)[0]
         if plan is None or not plan.held:
-            break
+            return
         if look:
             look(plan)
-        time.sleep(max(0.0, min(BETWEEN_LOOKS, deadline - time.monotonic())))
+        _until_next_look(deadline)
 
-    with desk.store.operating(name, desk.by):
-        if saved:
-            check_saved(desk, saved)
-        recovered = recover_switch(desk, capability, begun)
-        if recovered and recovered.target == target:
-            return recovered
-        plan, unfinished = _draw(desk, capability, target, named)
-        if plan is None:
-            return None
-        if saved and plan.effects != saved.effects:
-            raise PlanOutdated(
-                f"The effects of this plan of {name} would be others now: strangler.toml has changed, or a "
-                "switch that was undone has used up the epoch. Nothing was changed; make a new plan."
-            )
-        if plan.held:
-            raise GatesHeld(plan)
-        transition = unfinished or _begin(desk, plan)
-        return _run(desk, transition, plan, begun, progress)
+
+def _until_next_look(deadline: float) -> None:
+    time.sleep(max(0.0, min(BETWEEN_LOOKS, deadline - time.monotonic())))
 
 
 def take_back_at(

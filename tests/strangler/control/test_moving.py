@@ -164,6 +164,15 @@ def test_waiting_advances_as_soon_as_the_gates_pass(desk: Desk, world: FakeSurro
     assert len(looks) == 2
 
 
+def test_waiting_goes_on_when_a_gate_that_let_pass_holds_again(
+    desk: Desk, world: FakeSurroundings, monkeypatch
+) -> None:
+    monkeypatch.setattr(transition, "BETWEEN_LOOKS", 0.01)
+    transition.advance_at(desk, RUGS, SHADOW)
+    world.seen = [FakeEvidence(), NO_EVIDENCE, FakeEvidence()]
+    assert transition.advance_at(desk, RUGS, TENTH, wait=5)
+
+
 def test_waiting_ends_in_time_and_says_what_held(desk: Desk, world: FakeSurroundings, monkeypatch) -> None:
     monkeypatch.setattr(transition, "BETWEEN_LOOKS", 0.01)
     transition.advance_at(desk, RUGS, SHADOW)

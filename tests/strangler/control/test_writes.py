@@ -220,9 +220,11 @@ def test_killed_before_the_commit_nobody_waits_for_what_a_verb_undoes_first(
     monkeypatch.setattr(transition, "time", clock)
     transition._begin(desk, transition.draw(desk, NAME, SWITCHED))
     world.owned = FakeOwnership(owner="", settled=False, epoch=1, sentence="A switch is under way.")
+    slept, undo = [], world.undo_switch
+    monkeypatch.setattr(world, "undo_switch", lambda *which: slept.append(clock.slept) or undo(*which))
     assert replicating(f"apply {NAME} switched --wait 20").exit_code == 4  # this world stays as it is
     assert world.calls[0] == "undo monolith 1"
-    assert clock.slept == 0
+    assert slept[0] == 0
 
 
 def test_killed_on_the_way_back_before_the_commit_one_may_go_forward(switched, world, desk: Desk):
