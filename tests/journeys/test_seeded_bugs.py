@@ -109,7 +109,7 @@ def loaded(system: Project) -> Iterator[Project]:
     # A share would do, and take so much longer to come by a draft.
     with system.configured("sample", "sample = 1.0"):
         system.does("reverse", CAPABILITY)  # stays at the monolith, and gives the gateway the edited file
-        with system.load(seconds=900, rate=40) as load:
+        with system.load(seconds=900, rate=20) as load:
             yield system
             seen = counted(load)
         assert seen["failed"] == 0, seen["failures"]
