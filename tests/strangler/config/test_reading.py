@@ -33,7 +33,7 @@ def test_the_projects_own_file_is_read() -> None:
     ("original", "replacement", "pointed_at", "said"),
     [
         ('kind = "read"', 'kind = "reed"', 'kind = "reed"', "'read' or 'write'"),
-        ("sample = 0.5", "sample = 25", "sample = 25", "between 0 and 1"),
+        ("sample = 0.8", "sample = 25", "sample = 25", "between 0 and 1"),
         ("weight = 24", 'weight = "x"', 'weight = "x"', "a whole number"),
         ("port = 8000", "port = 800000", "port = 800000", "between 0 and 65535"),
         ("port = 8000", "prot = 8000", "prot = 8000", "Nothing reads 'prot'"),
