@@ -104,19 +104,23 @@ def test_the_switch_keeps_the_order_of_the_protocol(replicating, world):
     ]  # fmt: skip
 
 
-def test_writes_are_routed_to_their_owner_when_the_operator_is_gone_after_the_commit(
-    replicating, world, desk, monkeypatch
-):
-    published = world.publish
+def switch_until_killed_at(world, desk, effect):
+    """A switch whose operator is killed when it comes to this effect."""
 
-    def killed(phases):
-        monkeypatch.setattr(world, "publish", published)
+    def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(world, "publish", killed)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(world, effect, killed)
+        with pytest.raises(KeyboardInterrupt):
+            transition.advance_at(desk, NAME, SWITCHED)
+
+
+def test_writes_are_routed_to_their_owner_when_the_operator_is_gone_after_the_commit(
+    replicating, world, desk
+):
     assert not transition.route_to_owner(desk, NAME)  # nothing has begun
-    with pytest.raises(KeyboardInterrupt):
-        transition.advance_at(desk, NAME, SWITCHED)
+    switch_until_killed_at(world, desk, "publish")
     world.calls.clear()
     assert transition.route_to_owner(desk, NAME)
     assert world.calls == [f"publish {NAME}=switched"]
@@ -131,31 +135,20 @@ def test_routes_that_come_late_give_way_to_what_others_have_done_meanwhile(
 ):
     published = world.publish
 
-    def killed(phases):
-        monkeypatch.setattr(world, "publish", published)
-        raise KeyboardInterrupt
-
     def stopped(phases):
         monkeypatch.setattr(world, "publish", published)
         transition.advance_at(desk, NAME, SWITCHED)
         transition.take_back_at(desk, NAME, REPLICATE)
         return published(phases)
 
-    monkeypatch.setattr(world, "publish", killed)
-    with pytest.raises(KeyboardInterrupt):
-        transition.advance_at(desk, NAME, SWITCHED)
+    switch_until_killed_at(world, desk, "publish")
     monkeypatch.setattr(world, "publish", stopped)
     transition.route_to_owner(desk, NAME)
     assert desk.store.standing(NAME).phase == world.taken[NAME] == REPLICATE
 
 
-def test_nothing_is_routed_before_the_commit(replicating, world, desk, monkeypatch):
-    def killed(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(world, "switch_step", killed)
-    with pytest.raises(KeyboardInterrupt):
-        transition.advance_at(desk, NAME, SWITCHED)
+def test_nothing_is_routed_before_the_commit(replicating, world, desk):
+    switch_until_killed_at(world, desk, "switch_step")
     world.calls.clear()
     assert not transition.route_to_owner(desk, NAME)
     assert world.calls == []
