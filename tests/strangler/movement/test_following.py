@@ -129,14 +129,20 @@ def interleaved(pair, stream: Following) -> list[tuple]:
     with psycopg.connect(pair.owner) as a, psycopg.connect(pair.owner) as b:
         a.execute("SELECT pg_current_xact_id()")
         b.execute("UPDATE rug SET sku = 'by B' WHERE id = 1")
+        (of_b,) = b.execute("SELECT pg_current_xact_id()::text").fetchone()
         b.commit()
         stream.step()
         a.execute("UPDATE rug SET sku = 'by A' WHERE id = 1")
         a.commit()
     assert pair.on_owner("SELECT sku FROM rug WHERE id = 1") == [("by A",)]
-    deadline = time.monotonic() + 60  # the cursor below waits for every writer of the server, in any database
-    while not stream.step().changes and time.monotonic() < deadline:
+    # The mutant waits for every writer of the server, in any database. One that began between A and B, and
+    # still writes, would let it have A's row now and B's later: both are asked for at once.
+    behind = f"SELECT pg_snapshot_xmin(pg_current_snapshot()) <= '{of_b}'::xid8"
+    deadline = time.monotonic() + 60
+    while pair.on_owner(behind) == [(True,)]:
+        assert time.monotonic() < deadline, "a transaction of this server has been open for a minute"
         time.sleep(0.01)
+    stream.step()
     return pair.on_follower("SELECT sku FROM rug WHERE id = 1")
 
 
