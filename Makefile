@@ -9,6 +9,9 @@ PYTHON  ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.
 # A throwaway PostgreSQL, unless DATABASE_URL names one; it says which.
 WITH_DATABASE := $(BIN)/python -m strangler.run.postgres --
 ARGS    ?=
+# What takes minutes of traffic is for CI, and for ALL=1.
+ALL     ?= $(CI)
+EVERYDAY := $(if $(ALL),,-m "not long")
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test check bench fire matrix clean
@@ -32,7 +35,7 @@ $(STAMP): requirements.lock pyproject.toml
 run: install ## Start everything, and watch catalog reads move and come back.
 	@$(BIN)/strangler run $(ARGS)
 
-test: install ## Run every suite, each home's in a process of its own.
+test: install ## Run every suite, each home's in a process of its own (ALL=1: the long tests too).
 	@$(WITH_DATABASE) $(MAKE) --no-print-directory suites
 
 # Labels must be unique in a process, so each home has one. All suites run, and one that failed fails the whole.
@@ -44,11 +47,11 @@ suites:
 	for home in $$(ls -d extracted/*/service 2>/dev/null | cut -d/ -f2); do \
 		suite "tests/contexts/$$home" --home "$$home"; done; \
 	if [ -d tests/contracts ]; then suite tests/contracts; fi; \
-	suite tests/strangler -n 2 --dist loadfile; \
-	if [ -d tests/journeys ]; then suite tests/journeys; fi; \
+	suite tests/strangler -n 3 --dist loadfile $(EVERYDAY); \
+	if [ -d tests/journeys ]; then suite tests/journeys $(EVERYDAY); fi; \
 	echo; \
 	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi; \
-	echo "every suite passed"
+	echo "every suite passed$(if $(ALL),,; the long tests were left to make test ALL=1)"
 
 check: install ## Lint, types, import contracts, security, the Compose file.
 	@failed=; \

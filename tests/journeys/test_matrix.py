@@ -33,12 +33,14 @@ def running(tmp_path_factory):
         yield found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cell", SAMPLE, ids=str)
 def test_whoever_is_struck_one_home_owns_the_rows_and_no_write_is_lost(running, cell):
     result = running.run(cell)
     assert result.wrong is None
 
 
+@pytest.mark.long
 def test_the_check_sees_a_write_that_is_lost(running):
     """Accounts for one that nobody sent, as if it had been accepted."""
     running.load.accepted.add(-7)
@@ -49,6 +51,7 @@ def test_the_check_sees_a_write_that_is_lost(running):
         running.load.accepted.discard(-7)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "harm"),
     [
@@ -72,6 +75,7 @@ def test_the_check_sees_what_was_heard_of_wrongly(running, number, harm):
             shop.execute("UPDATE fair_sighting SET times = 1")
 
 
+@pytest.mark.long
 def test_the_boundaries_are_those_of_the_plan(running):
     there = running._owner() == "service"
     with running._desk() as desk:

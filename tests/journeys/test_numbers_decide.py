@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+import pytest
+
 from tests.journeys.one_in import held_until_corrected
 from tests.journeys.project import CAPABILITY, PATIENCE, Project, counted, until
+
+pytestmark = pytest.mark.long
 
 PRICE = (
     "extracted/catalog/serializers.py",

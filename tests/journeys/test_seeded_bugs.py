@@ -15,6 +15,8 @@ import pytest
 
 from tests.journeys.project import CAPABILITY, Done, Project, counted, until
 
+pytestmark = pytest.mark.long
+
 PRODUCTS, PRODUCT = "GET /api/catalog/products/", "GET /api/catalog/products/<int:pk>/"
 REVIEWS = "GET /api/catalog/products/<int:pk>/reviews/"
 

@@ -13,6 +13,7 @@ PHASES = (
 )  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.timeout(800)  # its gates wait for evidence, and a busy machine gives it slowly
 def test_the_tour_moves_compares_and_comes_back(project: Project) -> None:
     toured = project.does("run", "--exit", timeout=700)

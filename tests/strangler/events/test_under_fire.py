@@ -40,6 +40,7 @@ def ground(request):
         yield there
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_every_effect_is_there_once_and_in_order_whatever_dies(ground):
     publisher, subscriber, server = ground
