@@ -26,38 +26,49 @@ from strangler.chassis.inbox.subscriptions import NotNow, Owned, Subscription, a
 SETTLE_EVERY = 0.5  # seconds between two looks for parked events that may move
 IDLE_AFTER = 0.5  # seconds of silence that `until_idle` takes for the end
 PAUSE = 0.2  # seconds after something that may be over soon
+TOGETHER = 50  # messages that are taken, and acknowledged, at a time; more where a batch is larger
+AT_A_STRETCH = 0.2  # seconds for which one queue is settled before anything else gets its turn
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class Intake:
-    """What one queue has delivered and nobody has settled yet, in its order, with the last tag."""
+    """What one queue has delivered and nobody has settled yet, in its order, each with its tag."""
 
     subscription: Subscription
     channel: Any
     dead: bool = False  # the queue of what was delivered too often
-    waiting: list[Delivery] = field(default_factory=list)
-    tag: int = 0
+    waiting: list[tuple[int, Delivery]] = field(default_factory=list)
 
     def on_message(self, message: Any) -> None:
         headers = headers_of(message.properties.get("application_headers", {}))
         content_type = message.properties.get("content_type")
         body = bytes(message.body) if message.body else b""
-        self.waiting.append(Delivery.of(Message(headers, content_type, body)))
-        self.tag = message.delivery_tag
+        self.waiting.append((message.delivery_tag, Delivery.of(Message(headers, content_type, body))))
 
     def settle(self) -> None:
-        """Settle what waits, then acknowledge it. Raises as `receive` does; nothing is lost then."""
-        if not self.waiting:
+        """Settle what waits, batch by batch and for a moment at most, then acknowledge that together.
+
+        An acknowledgement costs the broker as much as a message. Raises as `receive` does; nothing is lost.
+        """
+        until, settled = time.monotonic() + AT_A_STRETCH, 0
+        try:
+            while self.waiting and time.monotonic() < until:
+                batch = self.waiting[: self.subscription.batch]
+                self._settle([delivery for _, delivery in batch])
+                settled, _ = batch[-1]
+                del self.waiting[: len(batch)]
+        finally:
+            if settled:
+                self.channel.basic_ack(settled, multiple=True)
+
+    def _settle(self, batch: list[Delivery]) -> None:
+        if not self.dead:
+            receive(self.subscription, batch)
             return
-        if self.dead:
-            for one in self.waiting:
-                reason = f"delivered {broker.DELIVERY_LIMIT} times, and no consumer lived to settle it"
-                park(self.subscription, one, "poison", one.reason or reason)
-        else:
-            receive(self.subscription, self.waiting)
-        self.channel.basic_ack(self.tag, multiple=True)
-        self.waiting.clear()
+        for one in batch:
+            reason = f"delivered {broker.DELIVERY_LIMIT} times, and no consumer lived to settle it"
+            park(self.subscription, one, "poison", one.reason or reason)
 
 
 class Consumer:
@@ -99,7 +110,7 @@ class Consumer:
     def _consume(self, link: Any, intakes: list[Intake], until_idle: bool) -> bool:
         """Until it is to end (True), or owns the rows of other subscriptions than it did (False)."""
         heard = time.monotonic()
-        most = max((one.subscription.batch for one in intakes), default=1)
+        most = max([TOGETHER, *(one.subscription.batch for one in intakes)])
         while not self._stopping:
             pulse.beat()
             if self._owned.have_changed():
@@ -145,13 +156,14 @@ def _open(link: Any, subscription: Subscription) -> tuple[Intake, Intake]:
 
 
 def _gather(link: Any, intakes: list[Intake], most: int) -> bool:
-    """Wait for a message, and take what else is there already, up to `most` of one queue."""
+    """Wait for a message, unless some wait already, and take what else is there, up to `most`."""
     if not intakes:
         time.sleep(min(SETTLE_EVERY, IDLE_AFTER) / 2)
         return False
     try:
-        link.drain_events(timeout=min(SETTLE_EVERY, IDLE_AFTER) / 2)
-        while all(len(one.waiting) < most for one in intakes):
+        if not any(one.waiting for one in intakes):
+            link.drain_events(timeout=min(SETTLE_EVERY, IDLE_AFTER) / 2)
+        for _ in range(most - 1):
             link.drain_events(timeout=0.0005)
     except TimeoutError:
         pass

@@ -109,3 +109,19 @@ def test_full_queue_of_tasks_holds_its_bridge_alone_and_loses_nothing(bridged, b
         queue_of(channel).declare()
     assert subscriber("consume") == "idle"
     assert subscriber.rows(bridged_so_far) == [(4,)]
+
+
+def test_held_bridge_keeps_no_event_from_the_subscription_beside_it(bridged, broker_url):
+    publisher, subscriber = bridged
+    events = 600  # more than the broker sends ahead of what is acknowledged
+    with amqp(broker_url) as channel:
+        channel.queue_delete(QUEUE)
+        queue_of(channel, **{"x-max-length": 1, "x-overflow": "reject-publish"}).declare()
+        publisher("announce_many", events, RUGS, 2)
+        publisher("relay")
+        consuming = subscriber.start("consume_events", "--verbosity", "0")
+        try:
+            until(lambda: subscriber.rows("SELECT count(*) FROM rugs_seen") == [(events,)], within=30)
+        finally:
+            consuming.terminate()
+            consuming.wait(20)
