@@ -38,15 +38,13 @@ LEASE = """
 SELECT partition FROM generate_series(0, %s) AS partition
 WHERE partition <> ALL(%s) AND pg_try_advisory_lock(%s, partition)
 """
-HELD = """
-SELECT DISTINCT key FROM strangler_outbox_event
-WHERE published_at IS NULL AND attempts > 0 AND available_at > clock_timestamp()
-"""
 WAITING = """
 SELECT seq, id::text, key, key_seq, type || '.v' || version, data::text, headers::text
 FROM strangler_outbox_event
-WHERE published_at IS NULL AND partition = ANY(%s) AND key <> ALL(%s)
-  AND seq <> ALL(%s)
+WHERE published_at IS NULL AND partition = ANY(%s) AND seq <> ALL(%s) AND key <> ALL(ARRAY(
+    SELECT key FROM strangler_outbox_event AS held
+    WHERE published_at IS NULL AND attempts > 0 AND available_at > clock_timestamp()
+))
 ORDER BY seq LIMIT %s
 """
 MARK = "UPDATE strangler_outbox_event SET published_at = clock_timestamp() WHERE seq = ANY(%s)"
@@ -212,8 +210,7 @@ class Relay:
             ) from None
 
     def _read(self, session: psycopg.Connection[Any], flight: Flight) -> list[Row]:
-        held = [key for (key,) in session.execute(HELD)]
-        rows = session.execute(WAITING, [self._leased, held, flight.here, BATCH])
+        rows = session.execute(WAITING, [self._leased, flight.here, BATCH])
         return [
             Row(seq, id, key, key_seq, type, body, recorded_headers(headers))
             for seq, id, key, key_seq, type, body, headers in rows
