@@ -46,7 +46,10 @@ def begin() -> None:
 
 
 def _watch(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    if connection.vendor != "postgresql" or isinstance(connection.__dict__.get("commit"), _Commit):
+    if connection.vendor != "postgresql":
+        return
+    if isinstance(commit := connection.__dict__.get("commit"), _Commit):
+        commit.watcher.start_anew()
         return
     watcher = _Watcher(connection)
     connection.execute_wrappers.append(watcher)
@@ -59,8 +62,12 @@ class _Watcher:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Forget what was known of a connection that is gone; the database may have been restored."""
         self.refused = ""  # what a fence said to the transaction under way
-        self._knows_owners: bool | None = None
+        self._knows_owners = False  # whether ownership of rows is kept in this database
 
     def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         if only_locks(sql):
@@ -100,10 +107,10 @@ class _Commit:
     """Commits, unless a fence has refused a part."""
 
     def __init__(self, watcher: _Watcher, commit: Callable[[], None]) -> None:
-        self._watcher, self._commit = watcher, commit
+        self.watcher, self._commit = watcher, commit
 
     def __call__(self) -> None:
-        said, self._watcher.refused = self._watcher.refused, ""
+        said, self.watcher.refused = self.watcher.refused, ""
         if said:
             raise Fenced(f"{said}. A part of this transaction was refused, so none of it is committed.")
         self._commit()

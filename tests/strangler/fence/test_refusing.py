@@ -58,6 +58,7 @@ def fence():
     yield put
     sql("SET client_min_messages = warning", "DROP TABLE rug, knot",
         "DROP SCHEMA IF EXISTS strangler_ownership CASCADE")  # fmt: skip
+    connection.close()  # which remembers that somebody owned something here
 
 
 def _url() -> str:
@@ -240,6 +241,17 @@ def test_rows_that_are_only_followed_are_not_locked(fence, lock):
     fence(State.FOLLOWER)
     with pytest.raises(Fenced, match="rug was not locked"), transaction.atomic():
         execute(f'SELECT * FROM "rug" WHERE id = 1 {lock}')
+
+
+def test_a_database_from_before_the_move_is_locked_as_ever(fence):
+    """It was restored from a backup, so the connection is a new one."""
+    fence(State.FOLLOWER)
+    with pytest.raises(Fenced), transaction.atomic():
+        execute("SELECT * FROM rug FOR UPDATE")
+    execute("DROP SCHEMA strangler_ownership CASCADE")
+    connection.close()
+    with transaction.atomic():
+        execute("SELECT * FROM rug FOR UPDATE")
 
 
 def test_other_rows_are_locked_as_ever(fence):
