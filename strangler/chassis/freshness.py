@@ -6,7 +6,7 @@ read    the position, by cookie or header -> is it in this home's rows? -> the v
 A position is the number of a transaction, and in which epoch of which capability's rows it was, by the home
 that others follow. The client gets it as a cookie and, where it keeps none, as a header to send back. The
 gateway hands it on as that header, and asks the owner whatever a home is behind with, so the client sees one
-answer, and its own write in it.
+answer, and its own write in it. A page that asks another home on its user's behalf hands it on both ways.
 
 Both classes are middleware of every home, behind those for health and the fence: whoever owns rows today may
 follow tomorrow. Settings: FRESHNESS_KEY, a secret that all homes share; FIRST_OWNER (chassis.ownership).
@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import ProgrammingError, connection, transaction
@@ -43,6 +44,7 @@ CAPTURE_ASKED = 5.0  # seconds between two questions whether changes are capture
 WAIT, LOOK = 1.0, 0.02  # seconds that a first owner waits for its follower, and between two looks
 
 Answer = Callable[[HttpRequest], HttpResponse]
+Held = TypeVar("Held")
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,41 @@ def signing_key() -> OctKey:
     return OctKey.import_key(settings.FRESHNESS_KEY)
 
 
+# ── Where a request asks other homes ─────────────────────────────────────────────────────────────
+
+_carried: ContextVar[str] = ContextVar("carried", default="")  # by the request in hand, signed
+_elsewhere: ContextVar[list[str] | None] = ContextVar("elsewhere", default=None)  # for it, signed
+
+
+def carried() -> str:
+    """The position that a question on behalf of the request in hand carries along; "" for none."""
+    return (_elsewhere.get() or [_carried.get()])[-1]
+
+
+def note_written(signed: str | None) -> None:
+    """Another home has written for the request in hand, and answered with this position, if any.
+
+    What isn't signed by a home is passed over.
+    """
+    elsewhere = _elsewhere.get()
+    if signed and elsewhere is not None and read(signed, signing_key()):
+        elsewhere.append(signed)
+
+
+@contextmanager
+def _as(variable: ContextVar[Held], value: Held) -> Iterator[Held]:
+    token = variable.set(value)
+    try:
+        yield value
+    finally:
+        variable.reset(token)
+
+
 # ── Where rows are written ───────────────────────────────────────────────────────────────────────
 
 
 class WrittenMiddleware:
-    """Gives whoever wrote rows that others follow the position of the write."""
+    """Gives whoever wrote rows that others follow, here or at another home, the position of the write."""
 
     def __init__(self, get_response: Answer) -> None:
         self._get_response = get_response
@@ -102,10 +134,12 @@ class WrittenMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         written = _Written(self._capture)
-        with connection.execute_wrapper(written):
+        with connection.execute_wrapper(written), _as(_elsewhere, []) as elsewhere:
             response = self._get_response(request)
+        signed = elsewhere[-1] if elsewhere else ""
         if written.xids and (position := self._capture.latest(written.xids)):
             signed = sign(position, signing_key())
+        if signed:
             response.headers[HEADER] = signed
             response.set_cookie(
                 COOKIE,
@@ -219,15 +253,16 @@ class BehindMiddleware:
         self._beliefs = Beliefs()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        carried = request.headers.get(HEADER) or request.COOKIES.get(COOKIE)
-        position = read(carried, signing_key()) if carried and request.method in SAFE_METHODS else None
-        if position and not self._has(position):
+        signed = request.headers.get(HEADER) or request.COOKIES.get(COOKIE) or ""
+        position = read(signed, signing_key()) if signed else None
+        if position and request.method in SAFE_METHODS and not self._has(position):
             if not is_first_owner():
                 return _behind()
             deadline = time.monotonic() + WAIT
             while not self._has(position) and time.monotonic() < deadline:
                 time.sleep(LOOK)
-        return self._get_response(request)
+        with _as(_carried, signed if position else ""):
+            return self._get_response(request)
 
     def _has(self, position: Position) -> bool:
         held = is_held(position, self._beliefs.units(), is_first_owner())

@@ -1,6 +1,7 @@
 """How one home asks another over HTTP: with time limits, few retries, and no proxy of the environment.
 
-Only safe requests are asked again: of any other nobody knows whether it has been done.
+Only safe requests are asked again: of any other nobody knows whether it has been done. `get_json` and
+`send_json` hand on what the request in hand has written, so that its user reads it back (chassis.freshness).
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
 
+from strangler.chassis import freshness
 from strangler.chassis.fence import footprint
 from strangler.chassis.writing import SAFE_METHODS
 
@@ -78,9 +81,7 @@ def get_json(
 ) -> Any:
     """What is answered to a GET, parsed; with `missing`, None for a 404. Raises NoAnswer."""
     try:
-        answer = client(base_url).get(
-            path, params=params, headers={"authorization": f"Bearer {token}"} if token else None
-        )
+        answer = client(base_url).get(path, params=params, headers=_headers(token))
         if missing and answer.status_code == 404:
             return None
         return answer.raise_for_status().json()
@@ -96,8 +97,9 @@ def send_json(base_url: str, method: str, path: str, body: Any = None, *, token:
     """
     try:
         answer = client(base_url).request(
-            method, path, json=body, headers={"authorization": f"Bearer {token}"}, timeout=WRITTEN_WITHIN
+            method, path, json=body, headers=_headers(token), timeout=WRITTEN_WITHIN
         )
+        freshness.note_written(answer.headers.get(freshness.HEADER))
         said = answer.json() if answer.content else None
     except (httpx.HTTPError, ValueError) as error:
         raise NoAnswer(f"{method} {base_url}{path}: {error}") from error
@@ -108,11 +110,20 @@ def send_json(base_url: str, method: str, path: str, body: Any = None, *, token:
     raise NoAnswer(f"{method} {base_url}{path}: {answer.status_code}")
 
 
+def _headers(token: str) -> dict[str, str]:
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    return headers | ({freshness.HEADER: signed} if (signed := freshness.carried()) else {})
+
+
 @cache
 def client(base_url: str) -> httpx.Client:
-    """The client of this process for everything at `base_url`; threads may share it."""
+    """The client of this process for everything at `base_url`; threads may share it.
+
+    It keeps no cookies: what is answered to one user is for no other.
+    """
     return httpx.Client(
         base_url=base_url,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         timeout=httpx.Timeout(ANSWER_WITHIN, connect=CONNECT_WITHIN),
         transport=Retries(httpx.HTTPTransport()),
         headers={"accept": "application/json"},

@@ -6,6 +6,7 @@ import http.cookiejar
 import json
 import re
 import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,24 @@ class Person:
         """The session's token, as `Bearer ...`."""
         with self._opener.open(self._gateway + "/api/identity/token/") as answer:
             return str(answer.headers["Authorization"])
+
+    def page(self, path: str) -> str:
+        """A page of the shop, as HTML."""
+        with self._opener.open(self._gateway + path) as answer:
+            return str(answer.read().decode())
+
+    def fills(self, path: str, action: str, **changes: str) -> None:
+        """Send the form for `action` that stands on a page, with something changed."""
+        form = re.search(
+            rf'<form[^>]*action="{re.escape(action)}[^"]*".*?</form>', self.page(path), re.DOTALL
+        )
+        assert form, f"{path} has no form for {action}"
+        fields = dict(re.findall(r'<input[^>]* name="([^"]+)"[^>]* value="([^"]*)"', form[0]))
+        for name, options in re.findall(r'<select name="([^"]+)"(.*?)</select>', form[0], re.DOTALL):
+            fields[name] = re.findall(r'value="([^"]*)" selected', options)[0]
+        assert changes.keys() <= fields.keys(), f"the form has {sorted(fields)}"
+        content = urllib.parse.urlencode(fields | changes).encode()
+        self._opener.open(self._gateway + action, content, timeout=30).close()
 
     def asks(self, method: str, path: str, body: Any = None, **headers: str) -> Said:
         """A request of the API, by the session and with its CSRF token."""

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 import pytest
 
@@ -99,6 +100,22 @@ def test_a_write_is_seen_at_once_while_the_follower_stands_still(switched: Proje
 
     until(lambda: staff.read().home == "catalog", "the service to have followed")
     assert staff.read().price == "20.20"
+
+
+def test_by_a_page_and_on_a_page_too(switched: Project, staff: Staff) -> None:
+    """The pages stay at the monolith, and ask the catalog at the gateway on their user's behalf."""
+    ((name,),) = switched.on("monolith", "SELECT name FROM catalog_product WHERE id = 1")
+    shop = f"/shop/?{urlencode({'q': name})}"
+    staff.price("11.10")
+    until(lambda: read_with(switched.gateway).price == "11.10", "the service to have the price")
+    with stopped(switched, "follower"):
+        staff.fills("/account/desk/", "/account/desk/1/", **{"p1-price": "22.20"})
+        assert read_with(switched.gateway).price == "11.10"
+        assert staff.read().price == "22.20"
+        assert "22.20" in staff.page(shop)
+        staff.price("33.30")
+        assert "33.30" in staff.page(shop)
+    until(lambda: staff.read().home == "catalog", "the service to have followed")
 
 
 def test_on_the_way_back_to_a_canary_too(switched: Project, staff: Staff) -> None:

@@ -24,7 +24,9 @@ from strangler.chassis.freshness import (
     BehindMiddleware,
     Position,
     WrittenMiddleware,
+    carried,
     is_held,
+    note_written,
     read,
     sign,
     signing_key,
@@ -201,6 +203,44 @@ def test_where_nothing_is_captured_a_write_costs_a_question_now_and_then() -> No
 def test_over_https_the_cookie_stays_there(rugs: None) -> None:
     assert not answer(in_autocommit).cookies["strangler-written"]["secure"]
     assert answer(in_autocommit, secure=True).cookies["strangler-written"]["secure"]
+
+
+# ── A page that asks another home ────────────────────────────────────────────────────────────────
+
+
+def test_who_has_another_home_write_gets_the_position_of_that() -> None:
+    first, last = position("150"), position("160")
+    response = answer(lambda: (note_written(first), note_written(last), note_written(None)))
+    assert response.headers["x-written"] == response.cookies["strangler-written"].value == last
+    assert "x-written" not in answer(lambda: None).headers
+
+
+def test_what_no_home_has_signed_is_not_handed_on() -> None:
+    forged = sign(Position("160"), OctKey.import_key("another's secret"))
+    assert "x-written" not in answer(lambda: (note_written(forged), note_written("garbage"))).headers
+    note_written(position())  # outside of a request
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_what_a_page_asks_carries_what_its_user_has_written(settings: Any, method: str) -> None:
+    settings.FIRST_OWNER = True  # where the pages are
+    before, then = position("150"), position("160")
+    seen: list[str] = []
+
+    def view(_: Any) -> HttpResponse:
+        seen.append(carried())
+        note_written(then)
+        seen.append(carried())
+        return HttpResponse()
+
+    def ask(cookie: str) -> None:
+        request = getattr(RequestFactory(), method)("/", HTTP_COOKIE=f"strangler-written={cookie}")
+        BehindMiddleware(WrittenMiddleware(view))(request)
+
+    ask(before)
+    ask("garbage")
+    assert seen == [before, then, "", then]
+    assert carried() == ""
 
 
 # ── The follower ─────────────────────────────────────────────────────────────────────────────────
