@@ -38,7 +38,7 @@ VERBS: dict[str, tuple[Verb, ...]] = {
         Verb(
             "load",
             "strangler.run.load:command",
-            "Send mixed reads through the gateway; count failures and time.",
+            "Send mixed reads and writes through the gateway; count failures and time.",
         ),
     ),
     "Move a capability": (

@@ -113,9 +113,9 @@ def as_table(window: Window) -> Group:
     """The counts for people: per home, per route, and what failed."""
     values = as_values(window)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold")
     for heading in ("answers", "failed", "p50", "p95", "p99"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
 
     def add(name: str, figures: dict[str, float], failed: str) -> None:
         shown = (f"{figures[key]:.1f}" for key in ("p50_ms", "p95_ms", "p99_ms"))

@@ -37,6 +37,7 @@ from strangler.config import Config
 from strangler.errors import StranglerError, UsageError
 from strangler.run.answers import Failure, Window, as_table, as_values, percentile
 from strangler.run.sending import Kind, Sent, kinds
+from strangler.run.table import console
 
 __all__ = ["LoadGenerator", "LoginFailed", "Window", "command", "percentile"]
 
@@ -341,7 +342,8 @@ def command(
     if as_json:
         click.echo(json.dumps(as_values(counted), indent=2))
     else:
-        Console().print(as_table(counted))
+        # What is no table goes on one line, as long as it is: who searches a pipe finds it whole.
+        console().print(as_table(counted), soft_wrap=True)
     if counted.failed or not counted.requests:
         sys.exit(1)
 
@@ -371,8 +373,8 @@ async def _watched(generator: LoadGenerator, seconds: float, *, quiet: bool) -> 
     """Run with a live line on stderr; Ctrl-C stops the sending, and what is under way is still counted."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, generator.stop)
     running = asyncio.create_task(generator.run(seconds))
-    console = Console(stderr=True, quiet=quiet)
-    with Live(Text("logging in"), console=console, transient=True, auto_refresh=False) as live:
+    watched = Console(stderr=True, quiet=quiet)
+    with Live(Text("logging in"), console=watched, transient=True, auto_refresh=False) as live:
         while not running.done():
             await asyncio.wait([running], timeout=0.5)
             live.update(_line(generator, seconds), refresh=True)

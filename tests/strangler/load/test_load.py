@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import random
@@ -16,10 +17,13 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from click.testing import CliRunner
+from rich.console import Console
 
 from strangler import config as project
+from strangler.cli import strangler
 from strangler.errors import UsageError
-from strangler.run.answers import Window, as_values, percentile
+from strangler.run.answers import Window, as_table, as_values, percentile
 from strangler.run.load import LoadGenerator, LoginFailed, check_host
 from strangler.run.sending import template
 
@@ -341,9 +345,9 @@ def project_directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def command(root: Path, *arguments: str) -> subprocess.Popen[str]:
+def command(root: Path, *arguments: str, columns: int = 120) -> subprocess.Popen[str]:
     argv = [sys.executable, "-m", "strangler.cli", "--root", str(root), "load", *arguments]
-    environment = {**os.environ, "COLUMNS": "120"}
+    environment = {**os.environ, "COLUMNS": str(columns)}
     return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
@@ -355,6 +359,29 @@ def test_the_command_prints_counts_and_exits_with_0(rugs, project_directory):
     assert "(latencies in ms), 0 failed" in out
     assert "home catalog" in out
     assert "GET /api/fine/" in out
+
+
+def test_a_pipe_gets_the_sum_and_every_number_whole(rugs, project_directory):
+    """COLUMNS is what a terminal had, and a pipe has none."""
+    toml = project_directory / "strangler.toml"
+    toml.write_text(toml.read_text().replace("/api/fine/", f"/api/fine/{'long/' * 20}"))
+    child = command(project_directory, "--url", rugs[1], "--seconds", "0.1", columns=60)
+    out, err = child.communicate(timeout=30)
+    assert child.returncode == 0, err
+    assert [line for line in out.splitlines() if line.endswith("(latencies in ms), 0 failed")]
+    assert "…" not in out
+
+
+def test_a_narrow_terminal_breaks_routes_and_no_number():
+    route = "GET /api/catalog/products/<int:pk>/reviews/, read back"
+    counted = Window(routes={route: [12345.6] * 1600}, homes={"catalog": [12345.6] * 1600})
+    console = Console(width=80, file=io.StringIO())
+    console.print(as_table(counted))
+    out = console.file.getvalue()
+    assert "…" not in out
+    assert out.split().count("1,600") == 2
+    assert out.split().count("12345.6") == 6
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_the_command_exits_with_1_when_something_failed(rugs, project_directory):
@@ -381,6 +408,11 @@ def test_ctrl_c_ends_it_with_the_counts(rugs, project_directory):
     assert child.returncode == 0, err
     assert f"{len(rugs[0].seen)} requests in" in out
     assert "Traceback" not in err
+
+
+def test_the_list_of_verbs_says_that_writes_are_sent_too():
+    help_ = CliRunner().invoke(strangler, ["--help"]).output
+    assert "Send mixed reads and writes through" in help_
 
 
 def test_a_bounded_load_refuses_more_than_an_hour(project_directory):
