@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from strangler import config as configuration
+from strangler.chassis import logs
 from strangler.config import Config
 from strangler.errors import StranglerError
 from strangler.movement import applier
@@ -39,6 +40,7 @@ def main(built_ins: BuiltIns = layout.built_ins) -> None:
     parser.add_argument("--port", type=int)
     parser.add_argument("--lifeline", type=int)
     arguments = parser.parse_args()
+    logs.to_stderr()
     config = configuration.load(Path.cwd())
     state = prepare_state(config.root)
     # Held until this process ends, however it ends; children don't inherit it.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -29,6 +30,7 @@ from strangler.run.board import Board, Row
 from strangler.run.postgres import last_lines
 from strangler.run.program import STEADY, Program, ailment
 
+logger = logging.getLogger("strangler.supervisor")
 FIRST_DELAY, LAST_DELAY = 0.05, 5.0  # seconds before a restart: doubling from the first to the last
 PROVEN_AFTER = 10.0  # seconds of running after which the next failure counts as the first
 START_ATTEMPTS = 3  # a first start that ends so often is a failure of the whole start
@@ -100,6 +102,7 @@ class Supervisor:
     async def stop(self) -> None:
         """Stop everything, each program before those that it needs; no process of the run is left then."""
         self._stopping = True
+        logger.info("Everything is stopped, in order.")
         if not self.failed.done():
             self.failed.cancel()
         stops: dict[str, asyncio.Task[None]] = {}
@@ -110,6 +113,7 @@ class Supervisor:
         await asyncio.to_thread(sweep.sweep, self.board.run, dict(self.board.groups))
         self._guard.cancel()
         await asyncio.wait([self._guard], timeout=2)
+        logger.info("Everything has stopped.")
 
     async def _run(self, program: Program) -> None:
         """One program's life: wait for its needs, prepare, start, restart."""
@@ -145,7 +149,7 @@ class Supervisor:
             row = self.board.row(program.name)
             note = f"{_ending(code)}, starts again in {wait:.2f} s"
             self._show(program, state="restarting", health="", restarts=row.restarts + 1, note=note)
-            self._write(program, f"--- {note}")
+            self._write(program, note)
             await asyncio.sleep(wait)
 
     async def _watch(self, program: Program, deadline: float) -> None:
@@ -219,7 +223,7 @@ class Supervisor:
             try:
                 await asyncio.wait_for(child.wait(), STOP_WITHIN)
             except TimeoutError:
-                self._write(program, f"--- didn't stop in {STOP_WITHIN:.0f} s, and was killed")
+                self._write(program, f"didn't stop in {STOP_WITHIN:.0f} s, and was killed")
                 sweep.send(child.pid, signal.SIGKILL)
                 await child.wait()
         task.cancel()
@@ -237,12 +241,13 @@ class Supervisor:
             )  # fmt: skip
             os.close(reading)
             try:
-                await guard.wait()
+                code = await guard.wait()
             except asyncio.CancelledError:
                 os.close(self._lifeline)  # the guard reads the end of it, finds nothing, and leaves
                 await guard.wait()
                 raise
             os.close(self._lifeline)
+            logger.warning("The guard %s, starts again at once.", _ending(code))
 
     def _notice(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or task.exception() is None or self.failed.done():
@@ -253,6 +258,7 @@ class Supervisor:
         if not isinstance(error, StranglerError):
             traceback.print_exception(error)
             error = StartFailed(f"{name} can't be started: {type(error).__name__}: {error}")
+        logger.error("%s", error)
         self.failed.set_result(str(error))
 
     def _failure(self, program: Program, what: str) -> str:
@@ -265,9 +271,11 @@ class Supervisor:
             setattr(row, name, value)
         self.board.save(self.state)
 
-    def _write(self, program: Program, line: str) -> None:
+    def _write(self, program: Program, what: str) -> None:
+        """Say in the program's log what happened to it, and in ours."""
         with self._log(program).open("a") as log:
-            log.write(line + "\n")
+            log.write(f"--- {what}\n")
+        logger.warning("%s %s.", program.name, what)
 
     def _log(self, program: Program) -> Path:
         return self.state / "logs" / f"{program.name}.log"

@@ -10,7 +10,7 @@ import pytest
 
 from strangler.run import session
 from strangler.run.supervisor import FIRST_DELAY, LAST_DELAY, PROVEN_AFTER, Backoff
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 from .conftest import HEAD, Project, serving
 
@@ -32,6 +32,38 @@ def test_killed_program_serves_again_on_its_port(make_project: Callable[..., Pro
     assert took < 5
     assert len(project.left()) == 2  # the first one's child went with it
     assert "was ended by SIGKILL" in (project.root / ".strangler/logs/first.log").read_text()
+
+
+def test_the_supervisor_logs_ends_that_it_did_not_order_and_its_stop(
+    make_project: Callable[..., Project],
+) -> None:
+    project = make_project(serving("first"), serving("second"))
+    project.start()
+    pid = project.board.row("second").pid
+    assert pid is not None
+
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: project.board.row("second").restarts == 1)
+    assert session.stop(project.root)
+    assert project.children[0].wait(PATIENCE) == 0
+
+    said = project.strangler("logs", "supervisor").stdout.splitlines()
+    assert [line.split("strangler.supervisor  ")[1] for line in said] == [
+        "second was ended by SIGKILL, starts again in 0.00 s.",
+        "Everything is stopped, in order.",
+        "Everything has stopped.",
+    ]
+
+
+def test_the_supervisor_logs_why_a_start_failed(make_project: Callable[..., Project]) -> None:
+    project = make_project('[processes.first]\ncommand = ["{python}", "-c", "raise SystemExit(3)"]\n')
+
+    with pytest.raises(session.StartRefused):
+        project.start()
+
+    said = project.strangler("logs", "supervisor").stdout
+    assert "first ended with 3, starts again in 0.05 s.\n" in said
+    assert "first ended with 3, for the third time before it was healthy. The end of" in said
 
 
 def test_waits_grow_to_a_limit() -> None:
