@@ -43,7 +43,7 @@ def trace(
     store = Store(config.root)
     try:
         if wanted is None:
-            _list(store, in_json, slowest, limit)
+            _list(store, config.gateway.exchange, in_json, slowest, limit)
         else:
             _show(store, config.telemetry.sample, wanted, in_json, html)
     finally:
@@ -86,8 +86,8 @@ def _why_unknown(store: Store, sample: float, wanted: str) -> str:
     )
 
 
-def _list(store: Store, in_json: bool, slowest: bool, limit: int) -> None:
-    found = store.latest(slowest=slowest, limit=limit)
+def _list(store: Store, exchange: str | None, in_json: bool, slowest: bool, limit: int) -> None:
+    found = store.latest(slowest=slowest, limit=limit, exchange=exchange)
     if in_json:
         click.echo(json.dumps([asdict(one) for one in found], indent=2))
     elif found:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from strangler.run.system import STATE_DIRECTORY
 from strangler.telemetry.spans import Happening, Span
+from strangler.telemetry.waterfall import asked
 
 FILE_NAME = "traces.sqlite3"
 
@@ -40,18 +41,14 @@ WITH recent AS (
            count(DISTINCT process) AS processes
     FROM span WHERE trace IN (SELECT trace FROM span ORDER BY place DESC LIMIT 20000) GROUP BY trace
 )
-SELECT r.trace, r.start, r.end - r.start, r.spans, r.processes, r.failed,
-       -- The first span that says what was asked; the gateway's only says that something was.
-       coalesce(
-           (SELECT name FROM span AS s WHERE s.trace = r.trace AND name LIKE '% /%' ORDER BY start LIMIT 1),
-           (SELECT name FROM span AS s WHERE s.trace = r.trace ORDER BY start, place LIMIT 1))
+SELECT r.trace, r.start, r.end - r.start, r.spans, r.processes, r.failed
 FROM recent AS r ORDER BY {order} DESC LIMIT ?
 """  # nosec B608 # the order is one of two words of ours
 
 
 @dataclass(frozen=True)
 class Listed:
-    """One trace in a list; `start` in ns since 1970, `duration` in ns."""
+    """One trace in a list, named for what its client asked; `start` in ns since 1970, `duration` in ns."""
 
     trace: str
     start: int
@@ -113,11 +110,11 @@ class Store:
                 return found
         return []
 
-    def latest(self, *, slowest: bool, limit: int) -> list[Listed]:
-        """The latest traces, or of the latest the slowest first."""
+    def latest(self, *, slowest: bool, limit: int, exchange: str | None = None) -> list[Listed]:
+        """The latest traces, or of the latest the slowest first; `exchange` as `asked` takes it."""
         order = "r.end - r.start" if slowest else "r.start"
         rows = self._database.execute(_LISTED.format(order=order), [limit])
-        return [Listed(*row) for row in rows]
+        return [Listed(*(*row, asked(self._spans(row[0]), exchange))) for row in rows.fetchall()]
 
     def _spans(self, trace: str) -> list[Span]:
         rows = self._database.execute(

@@ -118,6 +118,34 @@ def title(span: Span) -> str:
     return span.name
 
 
+def asked(spans: Sequence[Span], exchange: str | None = None) -> str:
+    """What the client asked for, of one trace's spans, of which there is at least one: the trace's name.
+
+    That is what the home below the gateway's last attempt says: that one answered. What the gateway asks
+    beside it, as a token for a session at the path `exchange`, comes first and is no client's request.
+    """
+    in_order = sorted(spans, key=lambda one: one.start)
+    known = {one.id: one.name for one in in_order}
+    requests = [one for one in in_order if " /" in one.name]
+    for came in in_order:
+        if came.name == "ingress" and came.parent not in known:
+            attempts = {one.id for one in in_order if one.parent == came.id and _is_attempt(one.name)}
+            answered = [one.name for one in requests if one.parent in attempts]
+            return answered[-1] if answered else title(came)
+    # The gateway's spans come after a home's, or never: then the path tells the exchange.
+    by_client = [
+        one.name
+        for one in requests
+        if not known.get(one.parent, "").startswith("async ") and one.name.rpartition(" ")[2] != exchange
+    ]
+    return [*by_client, *(one.name for one in requests), title(in_order[0])][0]
+
+
+def _is_attempt(name: str) -> bool:
+    """Whether a span of the gateway's is of handing the client's request on, not of asking on its own."""
+    return name.startswith("router ") and name.endswith(" egress")
+
+
 def _tops(known: Mapping[str, Span]) -> set[str]:
     """The ids of those below nothing. Of parents that lead in a circle, as a broken sender may name them, the
     one that began first is cut loose, so that they neither hide nor go on for ever."""

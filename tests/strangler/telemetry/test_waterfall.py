@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,63 @@ def test_without_an_id_the_latest_and_the_slowest_are_listed(root: Path) -> None
     ]
     assert [one["trace"] for one in slowest] == [TRACE]
     assert "GET /shop/" in run(root).output
+
+
+EXCHANGED = [
+    span("a", "", "gateway", "ingress", 0, 60, **{"http.method": "GET", "http.status_code": "200"}),
+    span("b", "a", "gateway", "async monolith egress", 1, 9),
+    span("c", "b", "monolith", "GET /api/identity/token/", 2, 8),
+    span("d", "a", "gateway", "router catalog egress", 10, 59),
+    span("e", "d", "catalog", "GET /api/catalog/products/", 11, 58),
+    span("f", "e", "catalog", "GET /api/promotions/offers/", 12, 20),
+]
+TOKENS = "/api/identity/token/"
+PRODUCTS = "GET /api/catalog/products/"
+
+
+def test_a_trace_is_named_for_what_its_client_asked_and_not_for_the_exchange(root: Path) -> None:
+    exchanging = f'[gateway]\nsession_cookie = "sessionid"\nexchange = "{TOKENS}"\n'
+    (root / "strangler.toml").write_text(TOML.replace("[gateway]\n", exchanging))
+    store = Store(root, writes=True)
+    store.add([replace(one, trace="8" * 32) for one in EXCHANGED], keep=100)
+    arriving = [replace(one, trace="9" * 32) for one in EXCHANGED if one.id in "ce"]
+    store.add(arriving, keep=100)
+    store.close()
+    names = {one["trace"][0]: one["name"] for one in json.loads(run(root, "--json").output)}
+    assert names == {"7": "POST /orders/", "8": PRODUCTS, "9": PRODUCTS}
+
+
+def test_a_trace_is_named_for_the_attempt_that_answered() -> None:
+    again = [
+        span("g", "a", "gateway", "router monolith egress", 60, 70),
+        span("h", "g", "monolith", "GET /api/catalog/<path:any>", 61, 69),
+    ]
+    assert waterfall.asked([*EXCHANGED, *again]) == "GET /api/catalog/<path:any>"
+
+
+@pytest.mark.parametrize(
+    ("arrived", "name"),
+    [
+        ("c", "GET /api/identity/token/"),  # somebody asked, and nothing else is known
+        ("ce", PRODUCTS),
+        ("bce", PRODUCTS),
+        ("abc", "GET"),
+        ("a", "GET"),
+        ("d", "ask catalog"),
+        ("ef", PRODUCTS),
+    ],
+)
+def test_a_trace_whose_spans_are_still_arriving_has_the_best_name_there_is(arrived: str, name: str) -> None:
+    assert waterfall.asked([one for one in EXCHANGED if one.id in arrived], TOKENS) == name
+
+
+def test_a_home_that_asks_the_gateway_is_not_the_client() -> None:
+    inner = [
+        span("a", "e", "gateway", "ingress", 20, 30, **{"http.method": "POST"}),
+        span("b", "a", "gateway", "router monolith egress", 21, 29),
+        span("c", "b", "monolith", "POST /api/ordering/orders/", 22, 28),
+    ]
+    assert waterfall.asked([span("e", "", "catalog", PRODUCTS, 11, 58), *inner]) == PRODUCTS
 
 
 def test_the_page_stands_alone_and_shows_what_is_in_a_span(root: Path, tmp_path: Path) -> None:
