@@ -32,6 +32,7 @@ class Outbox:
 @dataclass(frozen=True)
 class Inbox:
     """A subscription at a home; `p50` and `p99`: milliseconds from announced to handled, of the last 1,000.
+    What was parked or replayed isn't among those: it waited for a person.
 
     `unread` counts what it has yet to read of outboxes that it polls; None where it hears by a broker.
     """
@@ -288,7 +289,8 @@ FROM (
            percentile_cont(0.99) WITHIN GROUP (ORDER BY took) AS p99
     FROM (
         SELECT extract(epoch FROM handled_at - announced_at)::float8 * 1000 AS took
-        FROM strangler_inbox_received WHERE subscription = name AND outcome = 'handled'
+        FROM strangler_inbox_received
+        WHERE subscription = name AND outcome = 'handled' AND announced_at IS NOT NULL
         ORDER BY handled_at DESC LIMIT 1000
     ) AS latest
 ) AS times ORDER BY name

@@ -66,7 +66,7 @@ def _settle_first(subscription: Subscription, key: str) -> bool:
                 _rows(SKIPPED, subscription.name, event_id, key, type)
             else:
                 event = envelope.read(Message(json.loads(headers), content_type, bytes(body)))
-                if note_received(subscription, [event]):
+                if note_received(subscription, event):
                     call(subscription, event)
             _rows(GONE, subscription.name, event_id)
             return True

@@ -31,12 +31,13 @@ SELECT pg_advisory_xact_lock(number) FROM (
     FROM unnest(%s::text[]) AS key ORDER BY number
 ) AS numbers
 """
-RECEIVE = """
-INSERT INTO strangler_inbox_received (subscription, event_id, key, type, note, announced_at)
-SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
-ON CONFLICT DO NOTHING RETURNING event_id
+# Without when it was announced: how long it was parked, or when it is replayed, says nothing of how soon a
+# consumer handles.
+RECEIVE_PARKED = """
+INSERT INTO strangler_inbox_received (subscription, event_id, key, type, note)
+VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING event_id
 """
-# The same for one, if its key isn't parked.
+# One that has just come, if its key isn't parked.
 TAKE_ONE = """
 INSERT INTO strangler_inbox_received (subscription, event_id, key, type, note, announced_at)
 SELECT %s, %s, %s, %s, %s, %s::timestamptz
@@ -153,11 +154,11 @@ def lock_keys(subscription: Subscription, keys: Iterable[str]) -> None:
         cursor.execute(LOCK_KEYS, [subscription.name, sorted(keys)])
 
 
-def note_received(subscription: Subscription, events: Sequence[Envelope]) -> set[str]:
-    """Write down that these are handled now; returns the ids of those that weren't before."""
+def note_received(subscription: Subscription, event: Envelope) -> bool:
+    """Write down that an event that was parked is handled now; False if it was before."""
     with connection.cursor() as cursor:
-        cursor.execute(RECEIVE, _columns(subscription, events))
-        return {event_id for (event_id,) in cursor.fetchall()}
+        cursor.execute(RECEIVE_PARKED, [subscription.name, event.id, event.key, event.type, event.note])
+        return cursor.fetchone() is not None
 
 
 def _take(subscription: Subscription, events: Sequence[Envelope]) -> tuple[set[str], set[str]]:

@@ -19,6 +19,8 @@ from tests.strangler.events.delivering import deliver, parked, seen
 
 GOLDEN = Path(__file__).parent / "golden"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22,}")
+LONG_AGO = """UPDATE strangler_outbox_event
+    SET headers = jsonb_set(headers, '{ce-time}', '"2020-01-01T00:00:00Z"')"""
 TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
 
 
@@ -151,6 +153,51 @@ def test_replay_is_refused_whole_when_an_event_is_gone(strangler, embedded):
     with pytest.raises(StranglerError, match="1 of 2 events are in no home's outbox any more"):
         strangler("replay", "rugs.prices", "--all")
     assert subscriber.rows("SELECT count(*) FROM strangler_inbox_received") == [(2,)]
+
+
+@pytest.fixture
+def late(embedded):
+    """One event that was handled at once, and one of long ago, whose key is parked."""
+    publisher, subscriber = embedded
+    publisher("announce", "rug-1", [1])
+    publisher("announce", "rug-2", [1], mood="poison")
+    publisher.rows(LONG_AGO + " WHERE key = 'rug-2'")
+    deliver(*embedded)
+    subscriber.rows("INSERT INTO rugs_repaired DEFAULT VALUES")
+    return embedded
+
+
+def slowest(strangler: Terminal) -> tuple[int, float]:
+    """How many a subscription has handled, and its p99 in ms."""
+    (one,) = strangler("lag", "--json")["subscriptions"]
+    return one["handled"], one["p99"]
+
+
+def test_a_replay_says_nothing_of_how_soon_events_are_handled(strangler, embedded):
+    publisher, subscriber = embedded
+    publisher("announce", "rug-1", [1, 2])
+    deliver(*embedded)
+    publisher.rows(LONG_AGO)
+    publisher("announce", "rug-2", [1])
+    deliver(*embedded)
+    timed, (handled, _) = subscriber("timed"), slowest(strangler)
+    strangler("replay", "rugs.prices", "--key", "rug-1")
+    deliver(*embedded)
+    assert seen(subscriber, "rug-1") == [1, 2, 1, 2]
+    after, p99 = slowest(strangler)
+    assert after == handled
+    assert p99 < 600_000, "it is of those that came by themselves"
+    assert subscriber("timed") == timed > 0
+
+
+def test_neither_does_an_event_that_was_parked(strangler, late):
+    before = slowest(strangler)
+    timed = late[1]("timed")
+    strangler("retry", poison_of(strangler))
+    deliver(*late)
+    assert seen(late[1], "rug-2") == [1]
+    assert slowest(strangler) == (before[0] + 1, before[1])
+    assert late[1]("timed") == timed > 0
 
 
 def test_trace_shows_the_way_of_an_event(strangler, poisoned):
