@@ -149,8 +149,8 @@ class Databases:
         """Let a subscription handle again what it has handled; returns how many events that are.
 
         They are taken from the outboxes, in their order, and newer ones of their keys wait behind them.
-        Raises UsageError when it has handled nothing like that, and StranglerError when an event isn't in any
-        outbox any more or its key has parked events: then nothing was changed.
+        Raises UsageError when nobody knows it or it has handled nothing like that, and StranglerError when an
+        event isn't in any outbox any more or its key has parked events: then nothing was changed.
         """
         asked = {"subscription": subscription, "event": event, "key": key, "since": since}
         for _, session in self._with("strangler_inbox_received"):
@@ -177,13 +177,17 @@ class Databases:
                     for message in messages:
                         session.execute(_AGAIN, [subscription, *message])
                 return len(ids)
+        self._require(subscription)
         raise UsageError(
-            f"{subscription} has handled no such event at any home. Nothing was changed; "
-            "`strangler events lag` lists the subscriptions."
+            f"{subscription!r} has handled no such event at any home. Nothing was changed; "
+            "`strangler events trace ID` shows who has handled an event."
         )
 
     def trace(self, wanted: str) -> list[Step]:
-        """What happened to an event, or to those of a trace (32 hexadecimal digits), in order of time."""
+        """What happened to an event, or to those of a trace (32 hexadecimal digits), in order of time.
+
+        Raises StranglerError when no home knows it.
+        """
         steps, ids = [], [wanted]
         for home, session in self._with("strangler_outbox_event"):
             for row in session.execute(_WAY_OUT, {"wanted": wanted}):
@@ -200,7 +204,10 @@ class Databases:
             for event, name, state, reason, at in session.execute(_WAY_ASIDE, [ids]):
                 steps.append(Step(at, home, event, f"parked by {name} ({state}): {reason}"))
         if not steps:
-            raise UsageError(f"No home knows an event or a trace {wanted!r}.")
+            raise StranglerError(
+                f"No home knows an event or a trace {wanted!r}. A trace's id is the answer's x-trace-id, and "
+                "leads to events only if the request announced some; `strangler trace` lists the latest."
+            )
         return sorted(steps, key=lambda step: (step.at, step.event))
 
     def _recorded(self, ids: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -211,8 +218,23 @@ class Databases:
             for row in session.execute(_RECORDED, [list(ids)])
         ]
 
+    def _require(self, subscription: str) -> None:
+        """UsageError for a subscription that no home's inbox knows."""
+        known = {
+            name
+            for _, session in self._with("strangler_inbox_received")
+            for (name,) in session.execute(_NAMES)
+        }
+        if subscription not in known:
+            raise UsageError(
+                f"No subscription {subscription!r} has heard anything at any home. Nothing was changed; "
+                f"there are: {', '.join(sorted(known)) or 'none yet'}."
+            )
+
     def _why_not(self, event: str | None, subscription: str | None) -> str:
-        where = f" in {subscription}" if subscription else ""
+        if subscription:
+            self._require(subscription)
+        where = f" in {subscription!r}" if subscription else ""
         for _, session in self._with("strangler_inbox_parked"):
             row = session.execute(_FIRST_OF, {"event": event, "subscription": subscription}).fetchone()
             if row and row[0] != event:
@@ -221,7 +243,7 @@ class Databases:
                 )
             if row:
                 return f"{event} is marked already ({row[1]}); its consumer hasn't got to it yet."
-        named = f"{event} isn't parked" if event else "Nothing is parked"
+        named = f"{event!r} isn't parked" if event else "Nothing is parked"
         return f"{named}{where}. Nothing was changed; `strangler events parked` lists what is."
 
     def _with(self, table: str) -> Iterator[tuple[str, psycopg.Connection[Any]]]:
@@ -276,15 +298,16 @@ SELECT count(*) FROM strangler_outbox_event
 WHERE type = ANY(%(types)s) AND NOT pg_visible_in_snapshot(xid, %(low)s::pg_snapshot)
   AND NOT coalesce(pg_visible_in_snapshot(xid, %(high)s::pg_snapshot) AND seq <= %(reached)s, false)
 """
-_INBOX = """
+_NAMES = """
+SELECT subscription AS name FROM strangler_inbox_received
+UNION SELECT subscription FROM strangler_inbox_parked
+UNION SELECT subscription FROM strangler_inbox_position
+"""
+_INBOX = f"""
 SELECT name, (SELECT count(*) FROM strangler_inbox_received WHERE subscription = name), p50, p99,
        (SELECT count(*) FROM strangler_inbox_parked WHERE subscription = name),
        (SELECT count(DISTINCT key) FROM strangler_inbox_parked WHERE subscription = name)
-FROM (
-    SELECT subscription AS name FROM strangler_inbox_received
-    UNION SELECT subscription FROM strangler_inbox_parked
-    UNION SELECT subscription FROM strangler_inbox_position
-) AS names, LATERAL (
+FROM ({_NAMES}) AS names, LATERAL (
     SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY took) AS p50,
            percentile_cont(0.99) WITHIN GROUP (ORDER BY took) AS p99
     FROM (
@@ -294,7 +317,7 @@ FROM (
         ORDER BY handled_at DESC LIMIT 1000
     ) AS latest
 ) AS times ORDER BY name
-"""
+"""  # nosec B608 # the names are ours
 _PARKED = """
 SELECT DISTINCT ON (subscription, key) subscription, event_id, key, type, state, attempts, reason, parked_at,
        count(*) OVER (PARTITION BY subscription, key) - 1

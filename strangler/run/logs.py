@@ -19,7 +19,7 @@ from typing import Any, TextIO
 import rich_click as click
 
 from strangler import config as configuration
-from strangler.errors import UsageError
+from strangler.errors import StranglerError, UsageError
 from strangler.run.system import STATE_DIRECTORY
 
 _LED_BY = ("time", "level", "logger", "event", "trace", "span", "request", "error")
@@ -107,8 +107,9 @@ def command(root: Path, name: str | None, follow: bool, lines: int, raw: bool, w
     if name is None:
         if follow:
             raise UsageError("--follow follows one process: name it.")
+        assert wanted is not None
         assert ids is not None
-        return _show_trace(directory, known, ids, raw)
+        return _show_trace(directory, known, wanted, ids, raw)
     with (directory / f"{name}.log").open(errors="replace") as file:
         found = [line for line in _lines(file) if ids is None or line.belongs_to(ids)]
         for line in found[-lines or -sys.maxsize :]:
@@ -121,15 +122,18 @@ def command(root: Path, name: str | None, follow: bool, lines: int, raw: bool, w
                 time.sleep(0.2)
 
 
-def _show_trace(directory: Path, names: list[str], ids: set[str], raw: bool) -> None:
-    """What every process wrote about it, in the order of time."""
+def _show_trace(directory: Path, names: list[str], wanted: str, ids: set[str], raw: bool) -> None:
+    """What every process wrote about it, in the order of time; StranglerError if nobody did."""
     found: list[tuple[str, Line]] = []
     for name in names:
         with (directory / f"{name}.log").open(errors="replace") as file:
             found += [(name, line) for line in _lines(file) if line.belongs_to(ids)]
     if not found:
-        click.echo("Nobody wrote anything about it.", err=True)
-    width = max((len(name) for name, _ in found), default=0)
+        raise StranglerError(
+            f"Nobody wrote anything about {wanted!r}. `strangler trace` lists the latest traces; an id is "
+            "the answer's x-trace-id or x-request-id, or an event's whose trace is kept."
+        )
+    width = max(len(name) for name, _ in found)
     for name, line in sorted(found, key=lambda one: one[1].at):
         if raw:
             click.echo(json.dumps({"process": name} | (line.values or {}), ensure_ascii=False))

@@ -211,20 +211,38 @@ def test_trace_shows_the_way_of_an_event(strangler, poisoned):
     ("line", "reason"),
     [
         (["retry"], "Name an EVENT"),
-        (["retry", "nobody"], "nobody isn't parked. Nothing was changed"),
-        (["retry", "--subscription", "rugs.others"], "Nothing is parked in rugs.others"),
+        (["retry", "nobody"], "'nobody' isn't parked. Nothing was changed"),
+        (["retry", "nobody", "--subscription", "rugs.prices"], "'nobody' isn't parked in 'rugs.prices'"),
+        (["retry", "--subscription", "rugs.others"], "No subscription 'rugs.others' has heard anything"),
+        (["retry", "--subscription", "rugs.others"], "Nothing was changed; there are: rugs.prices."),
         (["retry", "nobody", "--data", "{"], "--data isn't JSON"),
         (["retry", "nobody", "--data", "[]"], "has to be a JSON object"),
         (["retry", "nobody", "--data", "@/nowhere"], "/nowhere can't be read"),
-        (["skip", "nobody"], "nobody isn't parked"),
+        (["skip", "nobody"], "'nobody' isn't parked"),
+        (["skip", "nobody", "--subscription", "rugs.others"], "No subscription 'rugs.others'"),
         (["replay", "rugs.prices"], "Name what is replayed"),
-        (["replay", "rugs.others", "--all"], "has handled no such event"),
-        (["trace", "nobody"], "No home knows"),
+        (["replay", "rugs.others", "--all"], "No subscription 'rugs.others' has heard anything"),
+        (["replay", "rugs.others", "--all"], "there are: rugs.prices."),
+        (["replay", "rugs.prices", "--key", "rug-9"], "'rugs.prices' has handled no such event at any home"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(strangler, poisoned, line, reason):
     with pytest.raises(UsageError, match=re.escape(reason)):
         strangler(*line)
+
+
+def test_subscription_without_anything_parked_is_known_all_the_same(strangler, embedded):
+    embedded[0]("announce", "rug-1", [1])
+    deliver(*embedded)
+    with pytest.raises(UsageError, match=r"Nothing is parked in 'rugs\.prices'\. Nothing was changed"):
+        strangler("retry", "--subscription", "rugs.prices")
+
+
+def test_unknown_id_has_failed_and_says_where_ids_are_found(strangler, poisoned):
+    with pytest.raises(StranglerError, match="No home knows an event or a trace 'nothing'") as refused:
+        strangler("trace", "nothing")
+    assert refused.value.exit_code == 1
+    assert "`strangler trace` lists the latest" in str(refused.value)
 
 
 def test_event_behind_another_names_the_one_to_retry(strangler, poisoned):

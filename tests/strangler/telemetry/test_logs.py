@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from strangler.chassis import trace
 from strangler.chassis.logs import JSONFormatter
 from strangler.cli import strangler
+from strangler.errors import StranglerError
 from tests.strangler.telemetry.world import TOML
 
 
@@ -118,6 +119,13 @@ def test_a_trace_is_read_across_processes_in_the_order_of_time(root: Path, wante
     assert [line.split()[0] for line in lines[:2]] == ["gateway-access", "shop"]
     if wanted == "7" * 32:
         assert lines[2].startswith("consumer")
+
+
+def test_an_id_of_which_nobody_wrote_has_failed(root: Path) -> None:
+    refused = CliRunner().invoke(strangler, ["--root", str(root), "logs", "--trace", "nothing"]).exception
+    assert isinstance(refused, StranglerError)
+    assert refused.exit_code == 1
+    assert "Nobody wrote anything about 'nothing'. `strangler trace` lists" in str(refused)
 
 
 def test_one_process_of_a_trace(root: Path) -> None:
