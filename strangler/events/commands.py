@@ -19,6 +19,7 @@ from strangler.events.databases import Databases, Parked, checked_json
 
 as_json = click.option("--json", "in_json", is_flag=True, help="Print JSON instead of text.")
 of_subscription = click.option("--subscription", metavar="NAME", help="Only of this subscription.")
+_AT_THE_LEFT = {"outbox", "subscription", "home", "event", "what"}  # also what begins with a digit
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,11 +60,11 @@ def lag(databases: Databases, in_json: bool) -> None:
             )
             for one in outboxes
         ]  # fmt: skip
-        _print_table(("outbox", "recorded", "waiting", "oldest", "keys held"), rows)
+        print_table(("outbox", "recorded", "waiting", "oldest", "keys held"), rows)
     if inboxes:
         click.echo()
         titles = ("subscription", "home", "handled", "p50", "p99", "unread", "parked", "keys")
-        _print_table(
+        print_table(
             titles,
             [
                 (
@@ -174,7 +175,7 @@ def trace(databases: Databases, wanted: str, in_json: bool) -> None:
     rows = [
         (f"+{(one.at - start).total_seconds() * 1000:.1f} ms", one.home, one.event, one.what) for one in steps
     ]
-    _print_table(("after", "home", "event", "what"), rows)
+    print_table(("after", "home", "event", "what"), rows)
 
 
 @contextmanager
@@ -206,10 +207,13 @@ def _ms(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f} ms"
 
 
-def _print_table(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Columns as wide as they need to be; numbers to the right."""
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Columns as wide as they need to be; numbers to the right, names and ids to the left."""
     lines = [tuple(titles), *(tuple(f"{c:,}" if isinstance(c, int) else str(c) for c in row) for row in rows)]
-    right = [all(line[n][:1].isdigit() or line[n] == "-" for line in lines[1:]) for n in range(len(titles))]
+    right = [
+        title not in _AT_THE_LEFT and all(line[n][:1].isdigit() or line[n] == "-" for line in lines[1:])
+        for n, title in enumerate(titles)
+    ]
     widths = [max(len(line[n]) for line in lines) for n in range(len(titles))]
     for line in lines:
         cells = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True))

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from strangler.errors import StranglerError, UsageError
-from strangler.events.commands import events
+from strangler.events.commands import events, print_table
 from strangler.events.databases import Databases
 from tests.strangler.events.delivering import deliver, parked, seen
 
@@ -205,6 +205,11 @@ def test_trace_shows_the_way_of_an_event(strangler, poisoned):
     golden("trace_parked", strangler("trace", "a" * 32))
     handled = poisoned[1].rows("SELECT event_id FROM strangler_inbox_received")[0][0]
     golden("trace_handled", strangler("trace", handled))
+
+
+def test_ids_stand_at_the_left_whatever_they_begin_with(capsys):
+    print_table(("event", "tries"), [("1f3a-22", 3), ("7", 12)])
+    assert capsys.readouterr().out.splitlines() == ["event    tries", "1f3a-22      3", "7           12"]
 
 
 @pytest.mark.parametrize(
