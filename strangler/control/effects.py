@@ -101,7 +101,7 @@ class StopFollowing(_OfBothHomes):
     def describe(self) -> str:
         return (
             f"stop {self.home} following {self.owner}, and drop the triggers on {', '.join(self.tables)} at "
-            f"{self.owner}; the rows at {self.home} stay"
+            f"{self.owner}, but for tables that another capability needs; the rows at {self.home} stay"
         )
 
     def apply(self, context: Context) -> str:

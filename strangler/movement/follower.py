@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psycopg
@@ -22,7 +22,7 @@ import psycopg
 from strangler import config as configuration
 from strangler.chassis import logs
 from strangler.config import Config
-from strangler.errors import StranglerError, UsageError
+from strangler.errors import ConfigError, StranglerError, UsageError
 from strangler.movement import applier, orders, word
 from strangler.movement.backfill import Progress
 from strangler.movement.errors import FollowFailed
@@ -164,7 +164,7 @@ def check(root: Path, home: str) -> int:
                 "No follower has ever spoken." if age is None else f"Its last word is {age:.0f} s old."
             )
     except StranglerError as reason:
-        _say(str(reason))
+        print(reason, file=sys.stderr)
         return 1
     return 0
 
@@ -208,6 +208,10 @@ def main() -> None:
         "--check", action="store_true", help="only say whether a follower lives: 0 if it does, 1 if not"
     )
     arguments = parser.parse_args()
+    with suppress(ConfigError):  # a file that is mended while this waits
+        homes = configuration.load(arguments.root.resolve()).homes
+        if arguments.home not in homes:
+            parser.error(f"no home is called {arguments.home!r}, but {', '.join(homes)}; nothing follows")
     if arguments.check:
         sys.exit(check(arguments.root.resolve(), arguments.home))
     logs.to_stderr()

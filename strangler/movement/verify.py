@@ -321,7 +321,8 @@ class _Look:
             if time.monotonic() > deadline:
                 raise FollowFailed(
                     f"The follower hasn't applied a mark within {APPLIED_WITHIN:.0f} s, so nothing can be "
-                    "said of its rows. Nothing was changed; does `python -m strangler.movement.follower` run?"
+                    "said of its rows. Nothing was changed; `strangler status` says what the follower does, "
+                    "and `strangler logs follower` what it said."
                 )
             time.sleep(POLL_SECONDS)
 

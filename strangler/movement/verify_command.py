@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NoReturn
 
 import rich_click as click
 from rich.console import Console
@@ -54,22 +56,23 @@ def command(
                     f"{capability} doesn't follow its owner yet, so there is no stream to verify it through. "
                     f"Nothing was changed; `{_ordering(moved)}` has it follow."
                 )
-            for found in rounds_without_end(source, target, capability, moved.tables):
-                _print_round(found)
+            _print_rounds(rounds_without_end(source, target, capability, moved.tables))
         found, sent = _verified(source, target, moved), 0
         before = found
+        if repair and found.differences and not found.followed:
+            raise CopyRefused(
+                f"{found.reason} {capability} doesn't follow its owner, so nothing can be sent again. "
+                f"Nothing was changed; `{_ordering(moved)}` has it follow."
+            )
         if execute and found.differences:
-            if not found.followed:
-                raise CopyRefused(
-                    f"{found.reason} {capability} doesn't follow its owner, so nothing can be sent again. "
-                    f"Nothing was changed; `{_ordering(moved)}` has it follow."
-                )
             sent = resend(source, found.differences)
             found = _verified(source, target, moved)
     if as_json:
         click.echo(json.dumps(_as_json(capability, before, found, sent), indent=2))
     else:
         _print(before, found, repair, sent)
+        if not (found.followed or found.equal):
+            click.echo(f"{capability} doesn't follow its owner; `{_ordering(moved)}` has it follow.")
     if not found.equal:
         sys.exit(1)
 
@@ -86,10 +89,18 @@ def _verified(source: str, target: str, capability: Capability) -> Verified:
     return found
 
 
-def _print_round(found: Verified) -> None:
-    click.echo(f"{found.began:%H:%M:%S} UTC  {found.reason}  ({found.seconds:.1f} s)")
-    for difference in found.differences[:SHOWN]:
-        click.echo(f"  {difference}.")
+def _print_rounds(rounds: Iterable[Verified]) -> NoReturn:
+    """Until Ctrl-C; then the exit code is that of the last round."""
+    equal = True
+    try:
+        for found in rounds:
+            equal = found.equal
+            click.echo(f"{found.began:%H:%M:%S} UTC  {found.reason}  ({found.seconds:.1f} s)")
+            for difference in found.differences[:SHOWN]:
+                click.echo(f"  {difference}.")
+    except KeyboardInterrupt:
+        pass
+    sys.exit(0 if equal else 1)
 
 
 def _print(before: Verified, found: Verified, repair: bool, sent: int) -> None:

@@ -29,6 +29,7 @@ from strangler.chassis.inbox.subscriptions import NotNow, Owned, Subscription, a
 
 WINDOW = 500  # events that are read at a time
 POLL = 0.5  # seconds until an outbox is looked at without a notification
+LONGEST_PAUSE = 1.0  # seconds after something that may be over soon; the first time a tenth of it
 logger = logging.getLogger(__name__)
 
 READ = """
@@ -110,32 +111,31 @@ class Poller:
             try:
                 with self._sessions() as sessions:
                     readers = [Reader.at(s, p) for s in self._owned.now() for p in self._publishers]
-                    pause = 0.1
-                    if self._read(sessions, readers, until_idle):
-                        return
+                    for done in self._read(sessions, readers, until_idle):
+                        pause = 0.1
+                        if done:
+                            return
             except (psycopg.Error, OperationalError, InterfaceError, NotNow) as error:
                 connection.close()
                 if until_idle:
                     raise
                 logger.warning("reading outboxes: %r; it is tried again in %.1f s", error, pause)
                 time.sleep(pause)
-                pause = min(2.0, pause * 2)
+                pause = min(LONGEST_PAUSE, pause * 2)
 
     def _read(
         self, sessions: Mapping[str, psycopg.Connection[Any]], readers: list[Reader], until_idle: bool
-    ) -> bool:
-        """Until it is to end (True), or owns the rows of other subscriptions than it did (False)."""
+    ) -> Iterator[bool]:
+        """Round by round, whether that is all; until it owns the rows of other subscriptions than it did."""
         while not self._stopping:
             pulse.beat()
             if self._owned.have_changed():
-                return False
+                return
             reading = (partial(one.step, sessions[one.publisher]) for one in readers)
             count = sum(attempt([*reading, *(partial(settle, one) for one in self._owned.known)]))
-            if not count and until_idle:
-                return True
+            yield not count and until_idle
             if not count:
                 _wait(list(sessions.values()))
-        return True
 
     @contextmanager
     def _sessions(self) -> Iterator[dict[str, psycopg.Connection[Any]]]:

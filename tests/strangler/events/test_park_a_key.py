@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from strangler.chassis.inbox.subscriptions import NotNow, attempt
-from tests.strangler.events.conftest import NAMESPACE, amqp
+from tests.strangler.events.conftest import NAMESPACE, ROOT, amqp
 from tests.strangler.events.delivering import deliver, parked, seen
 
 TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
@@ -102,6 +105,20 @@ def test_event_behind_a_fence_is_no_poison(embedded):
     subscriber.rows("INSERT INTO rugs_repaired DEFAULT VALUES")
     deliver(*embedded)
     assert seen(subscriber, "rug-1") == [1, 2]
+
+
+def test_what_cannot_be_handled_yet_is_tried_ever_less_often(embedded):
+    publisher, subscriber = embedded
+    poison(publisher, mood="fenced")
+    with subprocess.Popen(
+        [sys.executable, "-m", "django", "consume_events"], cwd=ROOT, env=subscriber.environment,
+        stderr=subprocess.PIPE, text=True,
+    ) as consuming:  # fmt: skip
+        assert consuming.stderr
+        said = (line for line in consuming.stderr if "the fence is up" in line)
+        pauses = [re.search(r"again in ([0-9.]+) s", next(said))[1] for _ in range(5)]
+        consuming.terminate()
+    assert pauses == ["0.1", "0.2", "0.4", "0.8", "1.0"]
 
 
 def test_retry_behind_a_fence_is_no_failure(embedded):

@@ -86,6 +86,20 @@ def test_it_follows_holds_with_the_reason_goes_on_and_ends(pair, shop, tmp_path)
     assert log.read_text().count("the follower lacks price") == 1, "a reason is said once"
 
 
+@pytest.mark.parametrize("check", [[], ["--check"]], ids=["", "check"])
+def test_a_home_that_nobody_has_is_refused_at_once(shop, check):
+    command = [sys.executable, "-m", "strangler.movement.follower", "catalogue", "--root", str(shop), *check]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    assert "no home is called 'catalogue', but monolith, catalog" in done.stderr
+
+
+def test_a_check_says_why_nothing_lives(shop):
+    command = [sys.executable, "-m", "strangler.movement.follower", "catalog", "--root", str(shop), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (1, "No follower has ever spoken.\n")
+
+
 @pytest.fixture
 def no_applier(pair, role) -> Iterator[str]:
     """The applier's role is missing for the test; its name."""

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -237,6 +238,31 @@ def test_the_command_names_the_row_repairs_only_when_told_and_confirms_it(rugs, 
 def test_the_command_refuses_what_it_can_t_do(rugs, strangler):
     code, _, said = strangler("--execute")
     assert (code, "goes with --repair" in said) == (2, True)
-    code, _, said = strangler("--repair", "--execute")
+    for options in (["--repair"], ["--repair", "--execute"]):
+        code, _, said = strangler(*options)
+        assert code == 1
+        assert "`strangler apply catalog.read shadow` has it follow" in said
+
+
+def test_the_command_says_where_nothing_follows(rugs, strangler):
+    code, out, _ = strangler()
     assert code == 1
-    assert "`strangler apply catalog.read shadow` has it follow" in said
+    assert out.splitlines()[-1].endswith("`strangler apply catalog.read shadow` has it follow.")
+
+
+@pytest.mark.parametrize("differ", [True, False])
+def test_rounds_that_are_interrupted_end_with_what_the_last_one_came_to(rugs, strangler, monkeypatch, differ):
+    found = verify(rugs.owner, rugs.follower, TABLES) if differ else None
+
+    def rounds(*_: object) -> Iterator[object]:
+        if found:
+            yield found
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("strangler.movement.verify_command.rounds_without_end", rounds)
+    monkeypatch.setattr(
+        "strangler.movement.verify_command.follow_state", lambda *_: SimpleNamespace(ordered=True)
+    )
+    code, out, said = strangler("--continuous")
+    assert (code, said) == (int(differ), "")
+    assert ("is missing at the follower" in out) is differ
