@@ -10,7 +10,7 @@ CREATE TABLE strangler_inbox_received (
     type         text        NOT NULL,                        -- without the version
     outcome      text        NOT NULL DEFAULT 'handled',      -- handled, or skipped by an operator
     note         text        NOT NULL DEFAULT '',             -- what was wrong with its envelope
-    announced_at timestamptz,                                 -- the event's own time; NULL after it was parked
+    announced_at timestamptz,                                 -- the event's own time
     handled_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (subscription, event_id)
 );
