@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,7 +20,7 @@ from strangler.events.databases import Databases, Parked, checked_json
 
 as_json = click.option("--json", "in_json", is_flag=True, help="Print JSON instead of text.")
 of_subscription = click.option("--subscription", metavar="NAME", help="Only of this subscription.")
-_AT_THE_LEFT = {"outbox", "subscription", "home", "event", "what"}  # also what begins with a digit
+_NUMBER = re.compile(r"[\d,]+(\.\d+)?( m?s)?|-")  # as printed here; no id that begins with digits
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -208,12 +209,9 @@ def _ms(value: float | None) -> str:
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Columns as wide as they need to be; numbers to the right, names and ids to the left."""
+    """Columns as wide as they need to be; numbers to the right."""
     lines = [tuple(titles), *(tuple(f"{c:,}" if isinstance(c, int) else str(c) for c in row) for row in rows)]
-    right = [
-        title not in _AT_THE_LEFT and all(line[n][:1].isdigit() or line[n] == "-" for line in lines[1:])
-        for n, title in enumerate(titles)
-    ]
+    right = [all(_NUMBER.fullmatch(line[n]) for line in lines[1:]) for n in range(len(titles))]
     widths = [max(len(line[n]) for line in lines) for n in range(len(titles))]
     for line in lines:
         cells = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True))

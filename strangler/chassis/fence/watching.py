@@ -120,8 +120,8 @@ class _Rollback:
     """Rolls back, and forgets what was refused in what is gone."""
 
     def __init__(self, watcher: _Watcher, rollback: Callable[[], None]) -> None:
-        self._watcher, self._rollback = watcher, rollback
+        self.watcher, self._rollback = watcher, rollback
 
     def __call__(self) -> None:
-        self._watcher.refused = ""
+        self.watcher.refused = ""
         self._rollback()
